@@ -1,0 +1,34 @@
+/**
+ * What a loader gives: bytes for guest memory and the state of the boot CPU. Loaders are pure: they start nothing
+ * and touch no guest memory; the machine checks every segment against RAM and copies it.
+ */
+export interface Segment {
+  /** Guest-physical address. */
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  /** What it is, for people: "kernel", "initrd", "boot_params", "page tables" … */
+  readonly what: string;
+}
+
+export type EntryMode = 'real' | 'protected' | 'long';
+
+/** The boot CPU at its first instruction. A register that is not named is 0; interrupts are off. */
+export interface Entry {
+  readonly mode: EntryMode;
+  /** Real mode: the linear address; CS base is `rip & ~0xffff`, IP the rest. */
+  readonly rip: number;
+  readonly registers?: Readonly<Partial<Record<'rax' | 'rbx' | 'rcx' | 'rdx' | 'rsi' | 'rdi' | 'rbp' | 'rsp', number>>>;
+  /** Protected and long mode: the descriptor table and the flat selectors in it. */
+  readonly gdt?: { readonly base: number; readonly limit: number; readonly code: number; readonly data: number };
+  /** Long mode: guest-physical address of the top page table. */
+  readonly cr3?: number;
+}
+
+export interface BootPlan {
+  /** The image's form: "bzImage", "flat". */
+  readonly form: string;
+  readonly segments: readonly Segment[];
+  readonly entry: Entry;
+  /** For people: the kernel's version and the like. */
+  readonly description: string;
+}

@@ -1,0 +1,49 @@
+/**
+ * What a device is, seen from the bus, and what it may ask of the machine. A device knows its registers by their
+ * offset within its range; it knows no bus address, no ioctl and no thread.
+ */
+
+/** Registers behind port I/O or MMIO. The bus calls with a size of 1, 2 or 4 bytes and never beyond the range. */
+export interface Registers {
+  /** The register's value, an unsigned number of `size` bytes. */
+  read(offset: number, size: number): number;
+  write(offset: number, value: number, size: number): void;
+}
+
+/** An interrupt line, level-triggered as seen by the device: it stays as set. Setting the same level twice is free. */
+export interface InterruptLine {
+  set(level: boolean): void;
+}
+
+/** Where a device's output bytes go (a serial line's far end, the debug console). */
+export interface ByteSink {
+  write(byte: number): void;
+}
+
+/** Where a device's input bytes come from: bounded, filled by another thread. */
+export interface ByteSource {
+  /** The next byte, or -1 where there is none now. */
+  next(): number;
+  /** Whether `next` would give a byte. */
+  readonly ready: boolean;
+}
+
+/** How a machine ends, as a device can see it. */
+export type DeviceEnd =
+  | { readonly reason: 'power-off' }
+  | { readonly reason: 'reset'; readonly by: string }
+  | { readonly reason: 'debug-exit'; readonly status: number }
+  | { readonly reason: 'panic'; readonly by: string };
+
+/** Ends the machine. The access that asked for it completes first. */
+export interface EndSink {
+  end(end: DeviceEnd): void;
+}
+
+/** Time as a device sees it. */
+export interface Clock {
+  /** Nanoseconds since an arbitrary start, monotonic; a fraction is possible. */
+  now(): number;
+  /** Milliseconds since 1970-01-01T00:00:00Z. */
+  wallMs(): number;
+}
