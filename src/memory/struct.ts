@@ -33,13 +33,6 @@ export interface Struct<F extends Fields> {
 export type StructOf<S> = S extends Struct<infer F> ? Laid<F> : never;
 
 const SIZE: Record<Scalar, number> = { u8: 1, u16: 2, u32: 4, i32: 4, f64: 8 };
-const ARRAY = {
-  u8: Uint8Array,
-  u16: Uint16Array,
-  u32: Uint32Array,
-  i32: Int32Array,
-  f64: Float64Array,
-} as const;
 
 /** Describes a struct; fields are laid out in the order given, each aligned to its own size. */
 export function struct<const F extends Fields>(fields: F): Struct<F> {
@@ -66,7 +59,7 @@ function define(laid: object, name: string, type: FieldType, buffer: ArrayBuffer
     Object.defineProperty(laid, name, { value: new Uint8Array(buffer, at, type.bytes), enumerable: true });
     return;
   }
-  const cell = new ARRAY[type](buffer, at, 1);
+  const cell = cellOver(type, buffer, at);
   Object.defineProperty(laid, name, {
     enumerable: true,
     get: () => cell[0],
@@ -75,3 +68,21 @@ function define(laid: object, name: string, type: FieldType, buffer: ArrayBuffer
     },
   });
 }
+
+function cellOver(type: Scalar, buffer: ArrayBufferLike, at: number): { 0: number } {
+  switch (type) {
+    case 'u8':
+      return one(new Uint8Array(buffer, at, 1));
+    case 'u16':
+      return one(new Uint16Array(buffer, at, 1));
+    case 'u32':
+      return one(new Uint32Array(buffer, at, 1));
+    case 'i32':
+      return one(new Int32Array(buffer, at, 1));
+    case 'f64':
+      return one(new Float64Array(buffer, at, 1));
+  }
+}
+
+/** A typed array of length 1 always has its element 0. */
+const one = (array: ArrayLike<number>): { 0: number } => array as unknown as { 0: number };
