@@ -1,11 +1,11 @@
 import { native } from '../kvm/native.js';
+import { sharedBuffer } from '../kvm/shared-buffer.js';
 import { GIB, MIB, ramRanges } from './map.js';
 
 /** EPT and NPT map 2 MiB at once only where guest-physical and host-virtual address agree modulo 2 MiB. */
 const LARGE_PAGE = 2 * MIB;
 /** A WebAssembly memory ends at 4 GiB; up to 2 MiB of it go into the alignment. */
 const MAX_PIECE = 4 * GIB - LARGE_PAGE;
-const WASM_PAGE = 0x10000;
 const MADV_DONTNEED = 4;
 
 /** One piece of guest RAM: a part of a shared buffer, and where the guest sees it. Clonable to another thread. */
@@ -35,17 +35,10 @@ export function makeRam(size: number): readonly RamPiece[] {
 }
 
 function makePiece(start: number, size: number): RamPiece {
-  const pages = Math.ceil((size + LARGE_PAGE) / WASM_PAGE);
-  const buffer = sharedBuffer(pages);
+  const buffer = sharedBuffer(size + LARGE_PAGE);
   const address = native.addressOf(new Uint8Array(buffer, 0, 1));
   const offset = (((start - address) % LARGE_PAGE) + LARGE_PAGE) % LARGE_PAGE;
   return { start, size, buffer, offset };
-}
-
-/** A real SharedArrayBuffer at a page-aligned address: `Atomics.wait` works on it and a file may be mapped over it. */
-export function sharedBuffer(wasmPages: number): SharedArrayBuffer {
-  const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages, shared: true });
-  return memory.buffer as unknown as SharedArrayBuffer;
 }
 
 /** Gives the pages back to the host; what was in them is zero afterwards. No guest may run on them. */
