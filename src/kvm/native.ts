@@ -18,8 +18,11 @@ export interface Native {
   ioctlBuffer(fd: number, request: number, argument: Uint8Array): number;
   /** As `ioctl`, for requests that return a new descriptor, which the caller owns. */
   ioctlFd(fd: number, request: number, argument: number): number;
-  /** KVM_RUN. Returns 0, or the negative errno (-4: EINTR); it never throws. */
-  run(vcpuFd: number): number;
+  /**
+   * A function that calls KVM_RUN on the vCPU's descriptor: it gives undefined, or the negative errno (-4: EINTR),
+   * and never throws. With `ticks`, eight bytes seen as a double, the TSC ticks spent inside are added up there.
+   */
+  makeRun(vcpuFd: number, ticks: Uint8Array | null): () => number | undefined;
   /** The address of the view's first byte in this process. Valid while the buffer lives. */
   addressOf(view: Uint8Array): number;
   /**
