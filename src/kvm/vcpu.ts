@@ -63,14 +63,12 @@ export class Vcpu {
   readonly #fd: Fd;
   readonly #shape: Shape;
   readonly #run: Uint8Array;
-  /** The descriptor's number, for `run` alone. */
-  readonly #number: number;
+  #runOnce: (() => number | undefined) | undefined;
 
   private constructor(fd: Fd, shape: Shape, run: Uint8Array) {
     this.#fd = fd;
     this.#shape = shape;
     this.#run = run;
-    this.#number = fd.number;
   }
 
   /** For `Vm.createVcpu`: takes the descriptor over and maps the run page. */
@@ -113,12 +111,19 @@ export class Vcpu {
   }
 
   /**
-   * KVM_RUN (KVM API 4.10). Returns 0, or the negative errno (-4, EINTR: kicked), and throws only after `close`.
-   * No other thread may close the vCPU meanwhile.
+   * The function that the vCPU's loop calls: KVM_RUN (KVM API 4.10). It gives undefined, or the negative errno
+   * (-4, EINTR: kicked), and never throws; after `close` it must not be called.
+   * @param ticks eight bytes seen as a double, to which the TSC ticks spent inside are added
    */
+  makeRun(ticks: Uint8Array | null = null): () => number | undefined {
+    return native.makeRun(this.#fd.number, ticks);
+  }
+
+  /** One KVM_RUN (KVM API 4.10), off the hot path. Returns 0, or the negative errno. Throws VmError CLOSED. */
   run(): number {
-    if (!this.#fd.isOpen) return this.#fd.number;
-    return native.run(this.#number);
+    if (!this.#fd.isOpen) throw new VmError('CLOSED', `${this.#fd.handle.name} is closed`);
+    this.#runOnce ??= this.makeRun();
+    return this.#runOnce() ?? 0;
   }
 
   /** KVM_GET_REGS (KVM API 4.11). */
