@@ -1,0 +1,51 @@
+/** The Differentiated System Description Table: how to power off, and the devices that systems find only here. */
+import { type Aml, device, eisaId, integer, ioPorts, irq, name, packageOf, resources, scope, string } from './aml.js';
+
+export const S5_SLEEP_TYPE = 5;
+
+const RTC_IRQ = 8;
+const KEYBOARD_DATA_PORT = 0x60;
+const KEYBOARD_COMMAND_PORT = 0x64;
+const KEYBOARD_IRQ = 1;
+/** Present, enabled, shown, working (ACPI 6.4, 6.3.7). */
+const STA_WORKING = 0xf;
+
+interface DsdtOptions {
+  readonly pvpanicPort: number;
+  readonly serial: readonly { readonly port: number; readonly irq: number }[];
+  readonly rtcPort: number;
+}
+
+/** The table's AML, without its header. */
+export function dsdtBody({ serial, rtcPort, pvpanicPort }: DsdtOptions): Aml {
+  const zero = integer(0);
+  const sleepType = integer(S5_SLEEP_TYPE);
+  return [
+    ...name('\\_S5', packageOf(sleepType, sleepType, zero, zero)),
+    ...scope(
+      '\\_SB',
+      ...serial.map((port, i) => serialPort(i + 1, port)),
+      device('RTC', name('_HID', eisaId('PNP0B00')), name('_CRS', resources(ioPorts(rtcPort, 2), irq(RTC_IRQ)))),
+      device(
+        'PS2K',
+        name('_HID', eisaId('PNP0303')),
+        name('_CRS', resources(ioPorts(KEYBOARD_DATA_PORT, 1), ioPorts(KEYBOARD_COMMAND_PORT, 1), irq(KEYBOARD_IRQ))),
+      ),
+      device(
+        'PVPN',
+        name('_HID', string('QEMU0001')),
+        name('_STA', integer(STA_WORKING)),
+        name('_CRS', resources(ioPorts(pvpanicPort, 1))),
+      ),
+    ),
+  ];
+}
+
+function serialPort(number: number, { port, irq: line }: DsdtOptions['serial'][number]): Aml {
+  return device(
+    `COM${number}`,
+    name('_HID', eisaId('PNP0501')),
+    name('_UID', integer(number)),
+    name('_CRS', resources(ioPorts(port, 8), irq(line))),
+  );
+}
