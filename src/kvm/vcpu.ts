@@ -222,7 +222,7 @@ export class Vcpu {
     setStruct(this.#fd, 'KVM_SET_DEBUGREGS', kvmDebugregs, registers);
   }
 
-  /** KVM_GET_CPUID2 (KVM API 4.20 with 4.21's struct): what `setCpuid2` set. */
+  /** KVM_GET_CPUID2 (KVM API 4.20): what `setCpuid2` set. */
   getCpuid2(): CpuidEntry[] {
     const buffer = new Uint8Array(kvmCpuid2.size + kvmCpuidEntry2.size * CPUID_ROOM);
     new DataView(buffer.buffer).setUint32(0, CPUID_ROOM, true);
@@ -230,7 +230,7 @@ export class Vcpu {
     return decodeList(kvmCpuid2, kvmCpuidEntry2, buffer);
   }
 
-  /** KVM_SET_CPUID2 (KVM API 4.21). Before the first `run`. Throws VmError KVM_CALL_FAILED (E2BIG, EINVAL). */
+  /** KVM_SET_CPUID2 (KVM API 4.20). Before the first `run`. Throws VmError KVM_CALL_FAILED (E2BIG, EINVAL). */
   setCpuid2(entries: readonly CpuidEntry[]): void {
     callBuffer(this.#fd, 'KVM_SET_CPUID2', encodeList(kvmCpuid2, kvmCpuidEntry2, entries));
   }
@@ -329,7 +329,7 @@ export class Vcpu {
     this.setDeviceAttr(KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET, offset);
   }
 
-  /** KVM_KVMCLOCK_CTRL (KVM API 4.69): tells the guest's watchdog of a pause. EINVAL: the guest has no kvmclock on. */
+  /** KVM_KVMCLOCK_CTRL (KVM API 4.70): tells the guest's watchdog of a pause. EINVAL: the guest has no kvmclock on. */
   kvmclockCtrl(): void {
     call(this.#fd, 'KVM_KVMCLOCK_CTRL');
   }
@@ -339,7 +339,7 @@ export class Vcpu {
     setStruct(this.#fd, 'KVM_ENABLE_CAP', kvmEnableCap, { cap: capability, args: args.map(BigInt) });
   }
 
-  /** KVM_SET_SIGNAL_MASK (KVM API 4.17): the kernel's 64-bit set of blocked signals inside KVM_RUN (bit n-1: signal n). */
+  /** KVM_SET_SIGNAL_MASK (KVM API 4.21): the kernel's 64-bit set of blocked signals inside KVM_RUN (bit n-1: signal n). */
   setSignalMask(blocked: bigint): void {
     const buffer = new Uint8Array(kvmSignalMask.size + 8);
     const view = new DataView(buffer.buffer);
@@ -348,7 +348,7 @@ export class Vcpu {
     callBuffer(this.#fd, 'KVM_SET_SIGNAL_MASK', buffer);
   }
 
-  /** Chooses what KVM_RUN copies into the run page at each exit: KVM_SYNC_X86_* (KVM API 4.97 and 5, kvm_valid_regs). */
+  /** Chooses what KVM_RUN copies into the run page at each exit: KVM_SYNC_X86_* (KVM API 6.74). */
   setValidRegs(flags: number): void {
     this.#set64(kvmRun.fields.kvmValidRegs.offset, flags);
   }

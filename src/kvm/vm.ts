@@ -114,12 +114,12 @@ export class Vm {
     setStruct(this.#fd, 'KVM_ENABLE_CAP', kvmEnableCap, { cap: capability, args: args.map(BigInt) });
   }
 
-  /** KVM_SET_TSS_ADDR (KVM API 4.13): three pages for VT-x without unrestricted guest. Before the first vCPU. */
+  /** KVM_SET_TSS_ADDR (KVM API 4.36): three pages for VT-x without unrestricted guest. Before the first vCPU. */
   setTssAddr(guestPhysAddr: number): void {
     call(this.#fd, 'KVM_SET_TSS_ADDR', guestPhysAddr);
   }
 
-  /** KVM_SET_IDENTITY_MAP_ADDR (KVM API 4.41): one page, likewise. Before the first vCPU, else EINVAL. */
+  /** KVM_SET_IDENTITY_MAP_ADDR (KVM API 4.40): one page, likewise. Before the first vCPU, else EINVAL. */
   setIdentityMapAddr(guestPhysAddr: number): void {
     const argument = new BigUint64Array([BigInt(guestPhysAddr)]);
     callBuffer(this.#fd, 'KVM_SET_IDENTITY_MAP_ADDR', new Uint8Array(argument.buffer));
@@ -258,12 +258,12 @@ export class Vm {
     setStruct(this.#fd, 'KVM_SET_CLOCK', kvmClockData, clock);
   }
 
-  /** KVM_SIGNAL_MSI (KVM API 4.70). Returns whether the guest took the interrupt, rather than blocked it. */
+  /** KVM_SIGNAL_MSI (KVM API 4.71). Returns whether the guest took the interrupt, rather than blocked it. */
   signalMsi(msi: PartialValue<typeof kvmMsi>): boolean {
     return setStruct(this.#fd, 'KVM_SIGNAL_MSI', kvmMsi, msi) > 0;
   }
 
-  /** KVM_SET_BOOT_CPU_ID (KVM API 4.44). Before the first vCPU, else EBUSY. */
+  /** KVM_SET_BOOT_CPU_ID (KVM API 4.41). Before the first vCPU, else EBUSY. */
   setBootCpuId(id: number): void {
     call(this.#fd, 'KVM_SET_BOOT_CPU_ID', id);
   }
