@@ -286,13 +286,22 @@ async function npmPackages() {
   fs.writeFileSync(stampFile, stamp);
 }
 
-async function addon() {
+const ADDON_STAMP = path.join(ROOT, 'build/.vmlaunch-stamp');
+
+/** What the addon is made of, in one string: its sources, and the ABI of this Node. */
+function addonStamp() {
   const sources = [...filesBelow(path.join(ROOT, 'native')), path.join(ROOT, 'binding.gyp')];
-  const stampFile = path.join(ROOT, 'build/.vmlaunch-stamp');
   const contents = sources.map((file) => `${path.relative(ROOT, file)}\n${textOf(file)}`);
-  const stamp = digest([process.versions.modules, process.arch, ...contents]);
-  if (textOf(stampFile) === stamp && fs.existsSync(path.join(ROOT, 'build/Release/vmlaunch.node'))) return;
-  await buildTools();
+  return digest([process.versions.modules, process.arch, ...contents]);
+}
+
+/** @param {string} stamp */
+function addonIsBuilt(stamp) {
+  return textOf(ADDON_STAMP) === stamp && fs.existsSync(path.join(ROOT, 'build/Release/vmlaunch.node'));
+}
+
+/** @param {string} stamp */
+async function addon(stamp) {
   const prefix = path.resolve(process.execPath, '../..');
   const own = fs.existsSync(path.join(prefix, 'include/node/node.h')) ? prefix : undefined;
   const { args, env } = nodeGypCall(process.env, own);
@@ -300,7 +309,7 @@ async function addon() {
   await stage('addon', 'building the addon (node-gyp)', () =>
     tool('the build of the addon', process.execPath, [script, ...args], { env }),
   );
-  fs.writeFileSync(stampFile, stamp);
+  fs.writeFileSync(ADDON_STAMP, stamp);
 }
 
 async function typescript() {
@@ -322,8 +331,12 @@ async function build() {
   checkHost();
   const unlock = lockClone();
   try {
+    const stamp = addonStamp();
+    const needsAddon = !addonIsBuilt(stamp);
+    // First what only the user may be able to mend.
+    if (needsAddon) await buildTools();
     await npmPackages();
-    await addon();
+    if (needsAddon) await addon(stamp);
     await typescript();
   } finally {
     unlock();

@@ -27,15 +27,7 @@ export interface Packages {
 }
 
 /** The compiler and its like find their parts only where Debian installs them. */
-const SYSTEM_ONLY: ReadonlySet<string> = new Set([
-  'g++',
-  'gcc',
-  'libc6-dev',
-  'libstdc++-dev',
-  'make',
-  'python3',
-  'mmdebstrap',
-]);
+const SYSTEM_ONLY: ReadonlySet<string> = new Set(['g++', 'gcc', 'libc6-dev', 'make', 'python3', 'mmdebstrap']);
 
 /** Where there is no Debian: the files that show that the system has the same thing from elsewhere. */
 const FILES: Readonly<Record<string, readonly string[]>> = {
@@ -174,9 +166,12 @@ function environmentOf(root: string): Record<string, string> {
     directories.map((directory) => path.join(root, directory)).filter((directory) => fs.existsSync(directory));
   const multiarch = 'lib/x86_64-linux-gnu';
   const libraries = inRoot([`usr/${multiarch}`, multiarch, 'usr/lib', 'lib']);
-  const environment: Record<string, string> = {
-    LD_LIBRARY_PATH: [...libraries, process.env.LD_LIBRARY_PATH ?? ''].filter((part) => part !== '').join(':'),
-  };
+  const environment: Record<string, string> = {};
+  if (libraries.length > 0) {
+    // An empty part would mean the current directory.
+    const inherited = (process.env.LD_LIBRARY_PATH ?? '').split(':').filter((part) => part !== '');
+    environment.LD_LIBRARY_PATH = [...libraries, ...inherited].join(':');
+  }
   const places: readonly (readonly [string, string])[] = [
     ['BXSHARE', 'usr/share/bochs'],
     ['LTDL_LIBRARY_PATH', `usr/${multiarch}/bochs/plugins`],
