@@ -1,0 +1,30 @@
+import fs from 'node:fs';
+
+/**
+ * The command inside a nested host: `node agent.js` loads everything, says so, and then waits for its job in the
+ * snapshot. A run in the host so spares Node's start. native/host/runner.c starts it and brings the job.
+ */
+const CONTROL_FD = 3;
+
+interface Job {
+  /** What follows `vmlaunch` on a command line. */
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+const { main } = (await import('./main.js')) as { main(argv: readonly string[]): Promise<number> };
+
+fs.writeSync(CONTROL_FD, 'r');
+// Blocks: nothing else happens in this process until the job is there.
+const { argv, env, cwd } = JSON.parse(fs.readFileSync(CONTROL_FD, 'utf8')) as Job;
+fs.closeSync(CONTROL_FD);
+Object.assign(process.env, env);
+process.chdir(cwd);
+process.argv.splice(2, Number.POSITIVE_INFINITY, ...argv);
+
+const status = await main(argv);
+for (const stream of [process.stdout, process.stderr]) {
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
+}
+process.exit(status);
