@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ensurePackages } from '../../src/setup/packages.js';
+import {
+  CTRL_D,
+  ENDING_GUESTS,
+  ENDLESS_GUESTS,
+  FLOOD_SHORT_BYTES,
+  floodBytes,
+  mmioOutput,
+  READY,
+  STRING_IO_DEBUG_OUTPUT,
+} from '../machine/guests.js';
+
+/**
+ * Our guests in another monitor, without any KVM: what they print here is what they must print in ours, so a guest
+ * that is wrong is found here. wide-io is not among them: QEMU 7.2 aborts at an access across the UART's end.
+ */
+const IMAGES = new URL('../../build/guest-images/', import.meta.url).pathname;
+const scratch = mkdtempSync(join(tmpdir(), 'vmlaunch-qemu-'));
+const running = new Set<ChildProcess>();
+let command: readonly string[] = [];
+let environment: Readonly<Record<string, string>> = {};
+
+beforeAll(async () => {
+  const packages = await ensurePackages(['qemu-system-x86'], () => {});
+  const firmware = ['/usr/share/seabios/bios-256k.bin', '/usr/share/qemu/multiboot_dma.bin'].map(packages.path);
+  const searched = firmware.flatMap((file) => ['-L', dirname(file)]);
+  command = [packages.path('/usr/bin/qemu-system-x86_64'), ...searched];
+  environment = packages.environment;
+});
+
+afterAll(() => {
+  for (const child of running) child.kill('SIGKILL');
+  rmSync(scratch, { recursive: true });
+});
+
+interface Guest {
+  readonly ended: Promise<number | null>;
+  output(): Buffer;
+  /** Resolves when the output holds the text; rejects when the guest ends without it. */
+  says(text: string): Promise<void>;
+  type(text: string): void;
+  kill(): void;
+  debugConsole(): string;
+}
+
+/** Starts a guest under QEMU's TCG. A reset ends it with status 0, as a power-off does. */
+function start(image: string): Guest {
+  const file = join(IMAGES, `${image}.bin`);
+  const console = join(scratch, `${image}.debug`);
+  const boot = image === 'hello-real' ? ['-drive', `format=raw,if=floppy,file=${file}`] : ['-kernel', file];
+  const machine = ['-M', 'pc', '-accel', 'tcg', '-m', '64', '-nodefaults', '-display', 'none', '-no-reboot'];
+  const devices = [
+    '-serial',
+    'stdio',
+    '-device',
+    'isa-debug-exit,iobase=0xf4,iosize=4',
+    '-debugcon',
+    `file:${console}`,
+  ];
+  const [program = '', ...args] = [...command, ...machine, ...devices, ...boot];
+  const child = spawn(program, args, { env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'inherit'] });
+  running.add(child);
+  const chunks: Buffer[] = [];
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => {
+      running.delete(child);
+      resolve(status);
+    });
+  });
+  const output = () => Buffer.concat(chunks);
+  child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
+  return {
+    ended,
+    output,
+    says: (text) =>
+      new Promise((resolve, reject) => {
+        const look = () => output().includes(text) && resolve();
+        child.stdout.on('data', look);
+        void ended.then((status) => reject(new Error(`"${text}" never came; status ${status}: ${output()}`)));
+        look();
+      }),
+    type: (text) => child.stdin.write(text),
+    kill: () => child.kill('SIGKILL'),
+    debugConsole: () => (existsSync(console) ? readFileSync(console, 'latin1') : ''),
+  };
+}
+
+describe('[qemu] our guests', () => {
+  it.each(ENDING_GUESTS)('$image prints its line and ends', async ({ image, output, status = 0 }) => {
+    const guest = start(image);
+    expect(await guest.ended).toBe(status);
+    expect(guest.output().toString()).toBe(output);
+  });
+
+  it.each(ENDLESS_GUESTS)('$image prints its line and goes on', async ({ image, output }) => {
+    const guest = start(image);
+    await guest.says(output);
+    guest.kill();
+    expect(await guest.ended).toBeNull();
+    expect(guest.output().toString()).toBe(output);
+  });
+
+  it('string-io moves every element', async () => {
+    const guest = start('string-io');
+    expect(await guest.ended).toBe(1);
+    expect(guest.debugConsole()).toBe(STRING_IO_DEBUG_OUTPUT);
+  });
+
+  it('mmio reads what QEMU gives where nothing is', async () => {
+    const guest = start('mmio');
+    expect(await guest.ended).toBe(1);
+    expect(guest.output().toString()).toBe(mmioOutput('zeros'));
+  });
+
+  it('flood-short sends its 256 KiB', async () => {
+    const guest = start('flood-short');
+    expect(await guest.ended).toBe(1);
+    expect(guest.output().equals(floodBytes(FLOOD_SHORT_BYTES))).toBe(true);
+  });
+
+  it('echo answers in capitals until Ctrl-D', async () => {
+    const guest = start('echo');
+    await guest.says(READY);
+    guest.type(`Hello, {world}\n${CTRL_D}`);
+    expect(await guest.ended).toBe(1);
+    expect(guest.output().toString()).toBe('ready\nHELLO, {WORLD}\n');
+  });
+
+  it('irq-input takes each byte by interrupt', async () => {
+    const guest = start('irq-input');
+    await guest.says(READY);
+    guest.type(`aZ${CTRL_D}`);
+    expect(await guest.ended).toBe(1);
+    expect(guest.output().toString()).toBe('ready\nreceived 61\nreceived 5a\n');
+  });
+});
