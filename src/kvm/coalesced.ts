@@ -24,7 +24,7 @@ export class CoalescedRing {
   readonly view: DataView;
   readonly #indices: Uint32Array;
 
-  /** @param run a vCPU's mapping (`Vcpu.runView`) */
+  /** @param run a vCPU's mapping (`vcpu.page.bytes`) */
   constructor(run: Uint8Array) {
     const start = run.byteOffset + KVM_COALESCED_MMIO_PAGE_OFFSET * PAGE_SIZE;
     this.view = new DataView(run.buffer, start, PAGE_SIZE);

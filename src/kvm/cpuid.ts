@@ -21,6 +21,8 @@ const PV_FEATURES = {
 } as const satisfies Record<string, readonly number[]>;
 
 export type PvFeature = keyof typeof PV_FEATURES;
+/** A feature that is false is not shown; the others are where KVM has them. */
+export type ParavirtFeatures = { readonly [F in PvFeature]?: boolean };
 export const pvFeatureNames = Object.keys(PV_FEATURES) as readonly PvFeature[];
 
 export interface CpuidOptions {
@@ -28,8 +30,7 @@ export interface CpuidOptions {
   readonly cpuIndex: number;
   /** All vCPUs: cores of one package, one thread each. */
   readonly cpuCount: number;
-  /** A feature that is false is not shown; the others are where KVM has them. */
-  readonly features?: { readonly [F in PvFeature]?: boolean };
+  readonly features?: ParavirtFeatures;
   /** The local APIC's TSC deadline timer: KVM_CHECK_EXTENSION(KVM_CAP_TSC_DEADLINE_TIMER) says so, CPUID does not. */
   readonly tscDeadline: boolean;
 }

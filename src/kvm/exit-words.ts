@@ -1,6 +1,6 @@
 /** Exits in words for people: never for the hot path. */
 import * as exits from './abi/exits.js';
-import { MMIO_DATA_OFFSET, type RunPage } from './exit.js';
+import type { RunPage } from './exit.js';
 
 /** Every reason: its name in the header, and what it means. */
 const REASONS: ReadonlyMap<number, readonly [name: string, meaning: string]> = new Map([
@@ -105,14 +105,14 @@ const SUBERRORS: ReadonlyMap<number, string> = new Map([
 function ioDetail(page: RunPage): string {
   const { ioSize: size, ioCount: count, ioPort } = page;
   const times = count === 1 ? '' : `, ${count} times`;
-  if (page.ioDirection === exits.KVM_EXIT_IO_IN) return `${bytes(size)} in from port ${hex(ioPort)}${times}`;
+  if (!page.ioIsOut) return `${bytes(size)} in from port ${hex(ioPort)}${times}`;
   return `${bytes(size)} out to port ${hex(ioPort)}${times}: ${hexBytes(page.bytes, page.ioDataOffset, size)}`;
 }
 
 function mmioDetail(page: RunPage): string {
   const length = page.mmioLength;
   if (!page.mmioIsWrite) return `read of ${bytes(length)} at ${hex(page.mmioAddress)}`;
-  return `write of ${bytes(length)} at ${hex(page.mmioAddress)}: ${hexBytes(page.bytes, MMIO_DATA_OFFSET, length)}`;
+  return `write of ${bytes(length)} at ${hex(page.mmioAddress)}: ${hexBytes(page.bytes, page.mmioDataOffset, length)}`;
 }
 
 function internalDetail(page: RunPage): string {

@@ -1,4 +1,8 @@
-import { KVM_INTERNAL_ERROR_EMULATION, KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES } from './abi/exits.js';
+import {
+  KVM_EXIT_IO_OUT,
+  KVM_INTERNAL_ERROR_EMULATION,
+  KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
+} from './abi/exits.js';
 import { kvmRun } from './abi/run.js';
 
 const RUN = kvmRun.fields;
@@ -16,9 +20,6 @@ const SYSTEM_EVENT = ARMS.systemEvent.type.fields;
 const FAIL_ENTRY = ARMS.failEntry.type.fields;
 const XEN = ARMS.xen.type.fields;
 
-/** Offset in the run page of the eight bytes of an MMIO access. */
-export const MMIO_DATA_OFFSET = EXIT + MMIO.data.offset;
-
 /** A typed array of one element always has it. */
 type Cell = { 0: number };
 const cell8 = (view: Uint8Array, at: number): Cell => cell(new Uint8Array(view.buffer, view.byteOffset + at, 1));
@@ -31,11 +32,11 @@ const cell = (array: ArrayLike<number>): Cell => array as unknown as Cell;
  * says so. What belongs to an exit is valid only after KVM_RUN returned with its reason.
  */
 export class RunPage {
-  /** The whole mapping; port data is at `ioDataOffset`, MMIO data at MMIO_DATA_OFFSET. */
+  /** The whole mapping: kvm_run, port data at `ioDataOffset`, MMIO data at `mmioDataOffset`, the coalesced ring. */
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  /** The eight bytes of an MMIO access. */
-  readonly mmioData: Uint8Array;
+  /** Where the bytes of an MMIO access are, 1 to 8. */
+  readonly mmioDataOffset = EXIT + MMIO.data.offset;
   readonly #requestInterruptWindow: Cell;
   readonly #immediateExit: Cell;
   readonly #exitReason: Cell;
@@ -52,11 +53,10 @@ export class RunPage {
   readonly #mmioLength: Cell;
   readonly #mmioIsWrite: Cell;
 
-  /** @param run the vCPU's mapping (`Vcpu.runView`) */
+  /** @param run the vCPU's mapping */
   constructor(run: Uint8Array) {
     this.bytes = run;
     this.view = new DataView(run.buffer, run.byteOffset, run.byteLength);
-    this.mmioData = run.subarray(MMIO_DATA_OFFSET, MMIO_DATA_OFFSET + 8);
     this.#requestInterruptWindow = cell8(run, RUN.requestInterruptWindow.offset);
     this.#immediateExit = cell8(run, RUN.immediateExit.offset);
     this.#exitReason = cell32(run, RUN.exitReason.offset);
@@ -112,9 +112,9 @@ export class RunPage {
     return this.#flags[0];
   }
 
-  /** KVM_EXIT_IO_IN or KVM_EXIT_IO_OUT. */
-  get ioDirection(): number {
-    return this.#ioDirection[0];
+  /** Whether the guest writes to the port (KVM_EXIT_IO_OUT). */
+  get ioIsOut(): boolean {
+    return this.#ioDirection[0] === KVM_EXIT_IO_OUT;
   }
 
   /** Bytes of each element: 1, 2 or 4. */
@@ -141,7 +141,7 @@ export class RunPage {
     return this.#mmioAddressHigh[0] * 0x100000000 + this.#mmioAddressLow[0];
   }
 
-  /** 1 to 8 bytes, at MMIO_DATA_OFFSET. */
+  /** 1 to 8 bytes. */
   get mmioLength(): number {
     return this.#mmioLength[0];
   }

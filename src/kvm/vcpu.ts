@@ -32,6 +32,7 @@ import {
 import { kvmRun } from './abi/run.js';
 import { kvmDeviceAttr, kvmEnableCap } from './abi/vm.js';
 import { call, callBuffer, callFd, decodeList, encodeList, getStruct, setStruct } from './call.js';
+import { RunPage } from './exit.js';
 import { Fd, type FdHandle, OwnedFd } from './fd.js';
 import { native } from './native.js';
 import { sharedBuffer } from './shared-buffer.js';
@@ -62,13 +63,14 @@ export type Translation = Value<typeof kvmTranslation>;
 export class Vcpu {
   readonly #fd: Fd;
   readonly #shape: Shape;
-  readonly #run: Uint8Array;
+  /** The mapped kvm_run, and the port data and coalesced ring behind it. All zeros once the vCPU is closed. */
+  readonly page: RunPage;
   #runOnce: (() => number | undefined) | undefined;
 
   private constructor(fd: Fd, shape: Shape, run: Uint8Array) {
     this.#fd = fd;
     this.#shape = shape;
-    this.#run = run;
+    this.page = new RunPage(run);
   }
 
   /** For `Vm.createVcpu`: takes the descriptor over and maps the run page. */
@@ -95,7 +97,7 @@ export class Vcpu {
   }
 
   get handle(): VcpuHandle {
-    const buffer = this.#run.buffer;
+    const buffer = this.page.bytes.buffer;
     if (!(buffer instanceof SharedArrayBuffer)) throw new VmError('BUG', 'the run page is not shared memory');
     return { fd: this.#fd.handle, runBuffer: buffer, ...this.#shape };
   }
@@ -103,11 +105,6 @@ export class Vcpu {
   /** The number it was created with, which is its APIC ID. */
   get id(): number {
     return this.#shape.id;
-  }
-
-  /** The mapped pages: kvm_run, port I/O data, coalesced ring. All zeros once the vCPU is closed. */
-  get runView(): Uint8Array {
-    return this.#run;
   }
 
   /**
@@ -122,8 +119,8 @@ export class Vcpu {
   /** One KVM_RUN (KVM API 4.10), off the hot path. Returns 0, or the negative errno. Throws VmError CLOSED. */
   run(): number {
     if (!this.#fd.isOpen) throw new VmError('CLOSED', `${this.#fd.handle.name} is closed`);
-    this.#runOnce ??= this.makeRun();
-    return this.#runOnce() ?? 0;
+    this.page.bytesOnce ??= this.makeRun();
+    return this.page.bytesOnce() ?? 0;
   }
 
   /** KVM_GET_REGS (KVM API 4.11). */
@@ -355,17 +352,17 @@ export class Vcpu {
 
   /** The registers that the last exit copied, without a call. Only the parts chosen with `setValidRegs` are current. */
   getSyncRegs(): Value<typeof kvmSyncRegs> {
-    return decode(kvmSyncRegs, this.#run.subarray(SYNC_REGS));
+    return decode(kvmSyncRegs, this.page.bytes.subarray(SYNC_REGS));
   }
 
   /** Gives registers to the next KVM_RUN; `flags`, KVM_SYNC_X86_*, says which parts of `regs` count. */
   setSyncRegs(flags: number, regs: PartialValue<typeof kvmSyncRegs>): void {
-    encode(kvmSyncRegs, { ...this.getSyncRegs(), ...regs }, this.#run.subarray(SYNC_REGS));
+    encode(kvmSyncRegs, { ...this.getSyncRegs(), ...regs }, this.page.bytes.subarray(SYNC_REGS));
     this.#set64(kvmRun.fields.kvmDirtyRegs.offset, flags);
   }
 
   #set64(offset: number, value: number): void {
-    new DataView(this.#run.buffer, this.#run.byteOffset).setBigUint64(offset, BigInt(value), true);
+    this.page.view.setBigUint64(offset, BigInt(value), true);
   }
 
   /**

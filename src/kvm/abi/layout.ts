@@ -45,7 +45,7 @@ export type Value<T> = T extends 'u64' | 's64'
       : T extends ArrayOf<infer U>
         ? Value<U>[]
         : T extends Layout<infer F>
-          ? { [K in keyof F as F[K] extends Reserved ? never : K]: Value<F[K]> }
+          ? { -readonly [K in keyof F as F[K] extends Reserved ? never : K]: Value<F[K]> }
           : never;
 /** The same, with any member left out; what is left out is written as zeros. */
 export type PartialValue<T> =
