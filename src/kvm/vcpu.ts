@@ -65,7 +65,7 @@ export class Vcpu {
   readonly #shape: Shape;
   /** The mapped kvm_run, and the port data and coalesced ring behind it. All zeros once the vCPU is closed. */
   readonly page: RunPage;
-  #runOnce: (() => number | undefined) | undefined;
+  #oneRun: (() => number | undefined) | undefined;
 
   private constructor(fd: Fd, shape: Shape, run: Uint8Array) {
     this.#fd = fd;
@@ -119,8 +119,8 @@ export class Vcpu {
   /** One KVM_RUN (KVM API 4.10), off the hot path. Returns 0, or the negative errno. Throws VmError CLOSED. */
   run(): number {
     if (!this.#fd.isOpen) throw new VmError('CLOSED', `${this.#fd.handle.name} is closed`);
-    this.page.bytesOnce ??= this.makeRun();
-    return this.page.bytesOnce() ?? 0;
+    this.#oneRun ??= this.makeRun();
+    return this.#oneRun() ?? 0;
   }
 
   /** KVM_GET_REGS (KVM API 4.11). */
