@@ -9,6 +9,7 @@
 //   VMLAUNCH_SAVE     directory for the state, saved at SIGUSR1
 //   VMLAUNCH_MEMORY   the saved memory, when the machine starts from saved state
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -176,8 +177,8 @@ static void start(void) {
 }
 
 static void save(void) {
-  // Bochs writes what it has not yet read of the saved memory from wherever that file stands.
-  if (memory) rewind(memory);
+  // Bochs first copies the rest of the file that it was restored from, then writes all that is in its memory anyway.
+  if (memory) fseeko(memory, 0, SEEK_END);
   _exit(save_state(SIM, getenv("VMLAUNCH_SAVE")) ? 0 : 1);
 }
 
@@ -192,7 +193,7 @@ int wgetch(void *window) {
   return -1;
 }
 
-// To restore, Bochs copies the saved memory (memory.ram in the state) into a temporary file, and reads blocks of
+// To restore, Bochs copies the saved memory (memory.ram in the state) into a temporary file, and reads each block of
 // memory from that. It finds an empty memory.ram to copy; this gives it the saved memory to read.
 FILE *tmpfile64(void) {
   const char *path = getenv("VMLAUNCH_MEMORY");
@@ -200,4 +201,15 @@ FILE *tmpfile64(void) {
   memory = fopen(path, "rb");
   if (!memory) fail(path);
   return memory;
+}
+
+// And reading is no reading: the block is mapped, so that only what the machine touches is ever read.
+size_t fread(void *to, size_t size, size_t count, FILE *stream) {
+  static size_t (*real)(void *, size_t, size_t, FILE *);
+  if (!real) real = dlsym(RTLD_NEXT, "fread");
+  if (stream != memory || !memory || size % 4096 != 0 || (uintptr_t)to % 4096 != 0) return real(to, size, count, stream);
+  off_t at = ftello(stream);
+  void *mapped = mmap(to, size * count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fileno(stream), at);
+  if (mapped == MAP_FAILED) fail("mmap");
+  return count;
 }

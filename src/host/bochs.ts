@@ -105,10 +105,7 @@ export function prepareBochsDirectory(directory: string, boot: BootFiles): void 
 /** Makes what Bochs saved fit to be restored. */
 export function tidyBochsState(directory: string): void {
   const file = (name: string): string => path.join(directory, STATE_FILE, name);
-  const edit = (name: string, change: (text: string) => string): void =>
-    fs.writeFileSync(file(name), change(fs.readFileSync(file(name), 'latin1')), 'latin1');
-  edit('config', restoreTimersInOrder);
-  edit('memory', readMemoryWhenTouched);
+  fs.writeFileSync(file('config'), restoreTimersInOrder(fs.readFileSync(file('config'), 'latin1')), 'latin1');
   // Bochs would copy it whole; bochs-shim.c gives it the file itself.
   fs.renameSync(file('memory.ram'), path.join(directory, MEMORY_FILE));
   fs.writeFileSync(file('memory.ram'), '');
@@ -121,12 +118,4 @@ export function tidyBochsState(directory: string): void {
  */
 function restoreTimersInOrder(config: string): string {
   return config.replace(/^(plugin_ctrl:.*?) usb_uhci=true,(.*)$/m, '$1$2, usb_uhci=true');
-}
-
-/**
- * Bochs reads every block of memory that it saved, at once. A block that is swapped out (-2) it reads from the same
- * place when the machine first touches it.
- */
-function readMemoryWhenTouched(memory: string): string {
-  return memory.replace(/^( *used_blocks =) \d+$/m, '$1 0').replace(/^( *blk\d+ =) \d+$/gm, '$1 -2');
 }
