@@ -224,7 +224,10 @@ export class Vcpu {
     const buffer = new Uint8Array(kvmCpuid2.size + kvmCpuidEntry2.size * CPUID_ROOM);
     new DataView(buffer.buffer).setUint32(0, CPUID_ROOM, true);
     callBuffer(this.#fd, 'KVM_GET_CPUID2', buffer);
-    return decodeList(kvmCpuid2, kvmCpuidEntry2, buffer);
+    const entries = decodeList(kvmCpuid2, kvmCpuidEntry2, buffer);
+    // Linux 6.1 leaves the count as it was: what it did not fill in is zero.
+    const last = entries.findLastIndex((entry) => Object.values(entry).some((word) => word !== 0));
+    return entries.slice(0, last + 1);
   }
 
   /** KVM_SET_CPUID2 (KVM API 4.20). Before the first `run`. Throws VmError KVM_CALL_FAILED (E2BIG, EINVAL). */

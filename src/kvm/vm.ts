@@ -233,7 +233,7 @@ export class Vm {
     setStruct(this.#fd, name, kvmCoalescedMmioZone, { addr: BigInt(address), size, pio });
   }
 
-  /** KVM_GET_DIRTY_LOG (KVM API 4.8): one bit a page into `bitmap`, whose length is a multiple of 8 bytes. */
+  /** KVM_GET_DIRTY_LOG (KVM API 4.8): one bit a page into `bitmap`, a multiple of 8 bytes. May name pages only read. */
   getDirtyLog(slot: number, bitmap: Uint8Array): void {
     setStruct(this.#fd, 'KVM_GET_DIRTY_LOG', kvmDirtyLog, { slot, dirtyBitmap: BigInt(native.addressOf(bitmap)) });
   }
