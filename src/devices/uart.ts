@@ -4,7 +4,8 @@
  * Its line is endless in speed: a byte is sent as it is written, and a byte that waits at the far end arrives as soon
  * as it may. The far end is a terminal with hardware handshake: it always gives DSR, CTS and DCD, and it sends only
  * while the guest gives RTS, or has never set MCR. A byte leaves the far end only when the guest takes it, or fills
- * the receive FIFO while the received-data interrupt is on: what a driver throws away while it probes is not lost.
+ * the receive FIFO while the received-data interrupt is on and reaches the bus: what a driver throws away while it
+ * probes is not lost. (So IIR without OUT2 tells of waiting bytes as a time-out, never as the trigger level.)
  *
  * Left out: baud rate, word length, parity and break (kept in their registers, without effect), DMA modes, writes to
  * LSR and MSR (factory tests). All registers are a byte wide: the bus must split wider accesses (range of width 1).
@@ -93,7 +94,7 @@ export const uartState = struct({
   thrEmptyPending: u8,
   /** Whether the guest ever wrote MCR. */
   mcrWritten: u8,
-  /** Whether LSR told of a byte that still is at the far end; the next read of RBR takes it. */
+  /** Whether LSR or IIR told of a byte that still is at the far end; the next read of RBR takes it. */
   dataShown: u8,
   fifoStart: u8,
   fifoLength: u8,
@@ -183,13 +184,22 @@ export class Uart implements Registers {
     return !this.#loopback && (mcrWritten === 0 || (mcr & MCR_RTS) !== 0);
   }
 
+  /** Whether the PC's gate is open: in loopback the modem outputs, OUT2 among them, are inactive (8.7). */
+  get #interruptGate(): boolean {
+    return (this.state.mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
+  }
+
+  get #dataWaits(): boolean {
+    return this.state.fifoLength > 0 || (this.#lineOpen && this.input.ready);
+  }
+
   get #triggerLevel(): number {
     return TRIGGER_LEVELS[this.#fifoEnabled ? this.state.fcr >> FCR_TRIGGER_SHIFT : 0] ?? 1;
   }
 
   #fillFifo(): void {
     const { state, input } = this;
-    if ((state.ier & IER_RECEIVED_DATA) === 0 || !this.#lineOpen) return;
+    if ((state.ier & IER_RECEIVED_DATA) === 0 || !this.#interruptGate || !this.#lineOpen) return;
     const room = this.#fifoEnabled ? FIFO_BYTES : 1;
     while (state.fifoLength < room) {
       const byte = input.next();
@@ -315,8 +325,7 @@ export class Uart implements Registers {
   #readLineStatus(): number {
     const { state } = this;
     let status = LSR_THR_EMPTY | LSR_TRANSMITTER_EMPTY | state.lineErrors;
-    if (state.fifoLength > 0) status |= LSR_DATA_READY;
-    else if (this.#lineOpen && this.input.ready) {
+    if (this.#dataWaits) {
       status |= LSR_DATA_READY;
       state.dataShown = 1;
     }
@@ -333,6 +342,8 @@ export class Uart implements Registers {
     if (source === IIR_THR_EMPTY) {
       state.thrEmptyPending = 0;
       this.#updateInterrupt();
+    } else if (source === IIR_RECEIVED_DATA || source === IIR_CHARACTER_TIMEOUT) {
+      state.dataShown = 1;
     }
     return this.#fifoEnabled ? source | IIR_FIFOS_ENABLED : source;
   }
@@ -340,18 +351,17 @@ export class Uart implements Registers {
   #interruptSource(): number {
     const { ier, lineErrors, fifoLength, thrEmptyPending, modemDeltas } = this.state;
     if ((ier & IER_LINE_STATUS) !== 0 && lineErrors !== 0) return IIR_LINE_STATUS;
-    if ((ier & IER_RECEIVED_DATA) !== 0 && fifoLength > 0) {
-      // On an endless fast line the four characters' time without a further byte is over at once.
-      return fifoLength >= this.#triggerLevel ? IIR_RECEIVED_DATA : IIR_CHARACTER_TIMEOUT;
+    if ((ier & IER_RECEIVED_DATA) !== 0 && this.#dataWaits) {
+      // On an endlessly fast line the four characters' time without a further byte is over at once.
+      const timeout = this.#fifoEnabled && fifoLength < this.#triggerLevel;
+      return timeout ? IIR_CHARACTER_TIMEOUT : IIR_RECEIVED_DATA;
     }
     if ((ier & IER_THR_EMPTY) !== 0 && thrEmptyPending !== 0) return IIR_THR_EMPTY;
     if ((ier & IER_MODEM_STATUS) !== 0 && modemDeltas !== 0) return IIR_MODEM_STATUS;
     return IIR_NONE;
   }
 
-  /** In loopback the modem outputs, OUT2 among them, are inactive (8.7): the PC's gate is closed. */
   #updateInterrupt(): void {
-    const gate = (this.state.mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
-    this.irq.set(gate && this.#interruptSource() !== IIR_NONE);
+    this.irq.set(this.#interruptGate && this.#interruptSource() !== IIR_NONE);
   }
 }
