@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DebugExit, debugExitState } from '../../../src/devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../../../src/devices/debug-port.js';
+import type { Registers } from '../../../src/devices/device.js';
 import { Pvpanic, pvpanicState } from '../../../src/devices/pvpanic.js';
 import { RESET_VALUE, ResetControl, resetControlState } from '../../../src/devices/reset-control.js';
 import { inb, outb, RecordedBytes, RecordedEnds } from './parts.js';
@@ -36,11 +37,11 @@ describe('isa-debug-exit', () => {
   ])('value %i of %i bytes at offset %i ends with status %i', (value, size, offset, status) => {
     const machine = new RecordedEnds();
     const state = debugExitState.make();
-    const device = new DebugExit(state, machine);
+    const device: Registers = new DebugExit(state, machine);
     device.write(offset, value, size);
     expect(machine.ends).toEqual([{ reason: 'debug-exit', status }]);
     expect(state.written).toBe(value);
-    expect(device.read()).toBe(0);
+    expect(device.read(offset, size)).toBe(0);
   });
 });
 
