@@ -5,7 +5,6 @@
  * Left out: the interrupts (periodic, alarm, update-ended: their enable bits are kept without effect) and with them
  * the flags PF and AF, the square wave, daylight saving, and the NMI mask in bit 7 of the index.
  */
-import { HOLE_START, MIB } from '../memory/map.js';
 import { bytes, f64, type StructOf, struct, u8 } from '../memory/struct.js';
 import type { Clock, Registers } from './device.js';
 
@@ -71,6 +70,7 @@ const MEMORY_ABOVE_16_MIB = 0x34;
 const MEMORY_ABOVE_4_GIB = 0x5b;
 const BASE_MEMORY_KIB = 640;
 const KIB = 1024;
+const MIB = 0x100000;
 const UNIT_64_KIB = 0x10000;
 const MAX_16_BITS = 0xffff;
 const MAX_24_BITS = 0xffffff;
@@ -87,20 +87,23 @@ export const rtcState = struct({
   flagsReadSecond: f64,
 });
 
-/**
- * Fills the CMOS as firmware does: BCD, 24 hours, memory sizes.
- * @param ramBytes all of the guest's RAM
- */
-export function initRtc(state: StructOf<typeof rtcState>, { ramBytes }: { readonly ramBytes: number }): void {
+/** The guest's RAM in bytes, on either side of 4 GiB. */
+export interface RamSizes {
+  readonly below4GiB: number;
+  readonly above4GiB: number;
+}
+
+/** Fills the CMOS as firmware does: BCD, 24 hours, memory sizes. */
+export function initRtc(state: StructOf<typeof rtcState>, { below4GiB, above4GiB }: RamSizes): void {
   const { cmos } = state;
   cmos[REGISTER_A] = REGISTER_A_DEFAULT;
   cmos[REGISTER_B] = HOURS_24;
-  const extended = units(ramBytes - MIB, KIB, MAX_16_BITS);
+  const extended = units(below4GiB - MIB, KIB, MAX_16_BITS);
   put(cmos, BASE_MEMORY, BASE_MEMORY_KIB, 2);
   put(cmos, EXTENDED_MEMORY, extended, 2);
   put(cmos, EXTENDED_MEMORY_POST, extended, 2);
-  put(cmos, MEMORY_ABOVE_16_MIB, units(Math.min(ramBytes, HOLE_START) - 16 * MIB, UNIT_64_KIB, MAX_16_BITS), 2);
-  put(cmos, MEMORY_ABOVE_4_GIB, units(ramBytes - HOLE_START, UNIT_64_KIB, MAX_24_BITS), 3);
+  put(cmos, MEMORY_ABOVE_16_MIB, units(below4GiB - 16 * MIB, UNIT_64_KIB, MAX_16_BITS), 2);
+  put(cmos, MEMORY_ABOVE_4_GIB, units(above4GiB, UNIT_64_KIB, MAX_24_BITS), 3);
   const sum = cmos.subarray(CHECKSUM_START, CHECKSUM).reduce((total, byte) => total + byte, 0);
   cmos[CHECKSUM] = sum >> 8;
   cmos[CHECKSUM + 1] = sum & 0xff;

@@ -63,7 +63,7 @@ function keyboardController(port: 'dataPort' | 'commandPort'): Subject {
 
 function clockChip(): Subject {
   const state = rtcState.make();
-  initRtc(state, { ramBytes: 0x1000000 });
+  initRtc(state, { below4GiB: 0x1000000, above4GiB: 0 });
   const clock = new SetClock();
   clock.ms = Date.UTC(2026, 0, 1);
   return {

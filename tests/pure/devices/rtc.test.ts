@@ -21,7 +21,7 @@ beforeEach(() => {
   state = rtcState.make();
   clock = new SetClock();
   rtc = new Rtc(state, clock);
-  initRtc(state, { ramBytes: 256 * MIB });
+  initRtc(state, { below4GiB: 256 * MIB, above4GiB: 0 });
   // A Thursday.
   clock.ms = Date.UTC(2026, 10, 26, 23, 59, 58);
 });
@@ -177,12 +177,13 @@ describe('CMOS', () => {
   const word = (at: number): number => read(at) | (read(at + 1) << 8);
 
   it.each([
-    [2 * MIB, 1024, 0, 0],
-    [256 * MIB, 0xffff, 240 * 16, 0],
-    [3 * GIB, 0xffff, (3 * 1024 - 16) * 16, 0],
-    [5 * GIB, 0xffff, (3 * 1024 - 16) * 16, 2 * 1024 * 16],
-  ])('tells of %i bytes of RAM', (ramBytes, extendedKib, above16, above4G) => {
-    initRtc(state, { ramBytes });
+    [2 * MIB, 0, 1024, 0, 0],
+    [256 * MIB, 0, 0xffff, 240 * 16, 0],
+    [3 * GIB, 0, 0xffff, (3 * 1024 - 16) * 16, 0],
+    [3 * GIB, 2 * GIB, 0xffff, (3 * 1024 - 16) * 16, 2 * 1024 * 16],
+    [3 * GIB, 2048 * GIB, 0xffff, (3 * 1024 - 16) * 16, 0xffffff],
+  ])('tells of %i bytes of RAM and %i above 4 GiB', (below4GiB, above4GiB, extendedKib, above16, above4G) => {
+    initRtc(state, { below4GiB, above4GiB });
     expect([word(0x15), word(0x17), word(0x30)]).toEqual([640, extendedKib, extendedKib]);
     expect([word(0x34), word(0x5b) | (read(0x5d) << 16)]).toEqual([above16, above4G]);
     let sum = 0;
