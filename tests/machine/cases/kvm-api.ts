@@ -137,8 +137,20 @@ export const cases: readonly Case[] = [
     name: 'a triple fault is KVM_EXIT_SHUTDOWN',
     async run() {
       await withTinyGuest({ code: [0x0f, 0x0b] }, (guest) => {
+        // In protected mode: without unrestricted guest, VT-x emulates real mode, and looks at no limit.
         const sregs = guest.vcpu.getSregs();
-        guest.vcpu.setSregs({ ...sregs, idt: { base: 0n, limit: 0 } });
+        const flat = { ...sregs.ds, base: 0n, limit: 0xffffffff, g: 1, db: 1, s: 1, present: 1, type: 3, selector: 16 };
+        guest.vcpu.setSregs({
+          ...sregs,
+          cr0: sregs.cr0 | 1n,
+          cs: { ...flat, type: 11, selector: 8 },
+          ds: flat,
+          es: flat,
+          fs: flat,
+          gs: flat,
+          ss: flat,
+          idt: { base: 0n, limit: 0 },
+        });
         runTo(guest, exits.KVM_EXIT_SHUTDOWN);
         assert.equal(describeExit(guest.page), 'KVM_EXIT_SHUTDOWN: a triple fault');
       });
