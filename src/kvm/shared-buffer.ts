@@ -1,3 +1,4 @@
+/// <reference path="./webassembly.d.ts" />
 /** Bytes of a WebAssembly page, the unit in which shared buffers are made. */
 export const WASM_PAGE_BYTES = 0x10000;
 
