@@ -1,11 +1,15 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encode } from '../../../src/kvm/abi/layout.js';
 import { kvmStatsDesc, kvmStatsHeader } from '../../../src/kvm/abi/vm.js';
+import { Fd } from '../../../src/kvm/fd.js';
 import { localFlavour } from '../../../src/kvm/flavour.js';
-import { readStatsLayout, statValues } from '../../../src/kvm/stats.js';
+import { readStatsLayout, StatsReader, statValues } from '../../../src/kvm/stats.js';
+
+const pread = vi.hoisted(() => vi.fn<(fd: number, view: Uint8Array, offset: number) => number>());
+vi.mock('../../../src/kvm/native.js', () => ({ native: { pread } }));
 
 describe('localFlavour', () => {
   let root: string;
@@ -109,5 +113,29 @@ describe('binary statistics', () => {
       ['halt_wait_hist', 6],
       ['pages_2m', 7],
     ]);
+  });
+
+  it('reads the descriptors once and the data again and again, by short reads too', () => {
+    const bytes = file([{ name: 'exits', values: [1n] }]);
+    pread.mockImplementation((_fd, view, offset) => {
+      const part = bytes.subarray(offset, offset + Math.min(5, view.length));
+      view.set(part);
+      return part.length;
+    });
+    const reader = new StatsReader(new Fd({ name: 'x', number: 3, open: new Int32Array([1]) }));
+    new DataView(bytes.buffer).setBigUint64(reader.layout.dataOffset, 9n, true);
+    pread.mockClear();
+    expect(reader.read().get('exits')).toBe(9);
+    expect(pread.mock.calls.map(([, , offset]) => offset - reader.layout.dataOffset)).toEqual([0, 5]);
+  });
+
+  it.each([
+    [-5, 'reading KVM’s statistics failed: errno 5'],
+    [0, 'reading KVM’s statistics failed: the file ends too early'],
+  ])('pread that gives %d is a VmError', (result, message) => {
+    pread.mockReturnValue(result);
+    expect(() => new StatsReader(new Fd({ name: 'x', number: 3, open: new Int32Array([1]) }))).toThrow(
+      expect.objectContaining({ code: 'KVM_CALL_FAILED', message }),
+    );
   });
 });
