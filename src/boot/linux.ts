@@ -24,11 +24,13 @@ const COMMAND_LINE_ADDRESS = 0x20000;
 const COMMAND_LINE_AREA = 0x10000;
 
 /** Fields of boot_params outside the setup header (zero-page.rst). */
-const BP_ACPI_RSDP_ADDR = 0x070;
-const BP_E820_ENTRIES = 0x1e8;
-const BP_E820_TABLE = 0x2d0;
-const E820_ENTRY_BYTES = 20;
-const BOOT_PARAMS_BYTES = 0x1000;
+export const BOOT_PARAMS = {
+  acpi_rsdp_addr: 0x070,
+  e820_entries: 0x1e8,
+  e820_table: 0x2d0,
+} as const;
+export const BOOT_PARAMS_BYTES = 0x1000;
+export const E820_ENTRY_BYTES = 20;
 
 const LOADER_UNDEFINED = 0xff;
 const LOADED_HIGH = 1 << 0;
@@ -92,6 +94,7 @@ function placeKernel(header: LinuxHeader, ramBytes: number): number {
     throw new VmError(
       'IMAGE_UNSUPPORTED',
       `this Linux kernel wants to be at ${hex(header.preferredAddress)}, below 1 MiB, and is not relocatable`,
+      { hint: 'Use a kernel built with CONFIG_RELOCATABLE.' },
     );
   }
   const end = load + kernelArea(header);
@@ -104,9 +107,11 @@ function placeKernel(header: LinuxHeader, ramBytes: number): number {
 }
 
 function encodeCommandLine(text: string, header: LinuxHeader): Uint8Array {
-  const bytes = Buffer.from(`${text}\0`, 'utf8');
+  const bytes = new TextEncoder().encode(`${text}\0`);
   if (bytes.indexOf(0) !== bytes.length - 1) {
-    throw new VmError('OPTION_INVALID', 'the kernel command line contains a zero byte');
+    throw new VmError('OPTION_INVALID', 'the kernel command line contains a zero byte', {
+      hint: 'Leave it out: the kernel would not see what follows it.',
+    });
   }
   const most = Math.min(header.commandLineMax, COMMAND_LINE_AREA - 1);
   if (bytes.length - 1 > most) {
@@ -168,11 +173,11 @@ function bootParams(
   page.setUint32(HDR.ramdisk_size, initrd?.bytes.length ?? 0, true);
   page.setUint32(HDR.cmd_line_ptr, COMMAND_LINE_ADDRESS, true);
   setU64(page, HDR.setup_data, 0);
-  setU64(page, BP_ACPI_RSDP_ADDR, options.rsdp ?? 0);
+  setU64(page, BOOT_PARAMS.acpi_rsdp_addr, options.rsdp ?? 0);
   const map = e820Map(options.ramBytes);
-  page.setUint8(BP_E820_ENTRIES, map.length);
+  page.setUint8(BOOT_PARAMS.e820_entries, map.length);
   for (const [i, entry] of map.entries()) {
-    const at = BP_E820_TABLE + i * E820_ENTRY_BYTES;
+    const at = BOOT_PARAMS.e820_table + i * E820_ENTRY_BYTES;
     setU64(page, at, entry.start);
     setU64(page, at + 8, entry.size);
     page.setUint32(at + 16, entry.type, true);

@@ -50,15 +50,21 @@ export function planBoot(image: Uint8Array, options: BootOptions): BootPlan {
 
 function planBzImage(image: Uint8Array, options: BootOptions): BootPlan {
   if (options.loadAddress !== undefined) {
-    throw new VmError('OPTION_INVALID', 'a Linux kernel says itself where it is loaded: it takes no load address');
+    throw new VmError('OPTION_INVALID', 'a Linux kernel says itself where it is loaded: it takes no load address', {
+      hint: 'Leave the load address out.',
+    });
   }
   const { ramBytes, initrd, rsdp, commandLine = '' } = options;
   return planLinux(image, { ramBytes, commandLine, initrd, rsdp });
 }
 
 function planBare(image: Uint8Array, options: BootOptions): BootPlan {
-  if (options.initrd) throw new VmError('OPTION_INVALID', 'a flat image takes no initrd');
-  if (options.commandLine) throw new VmError('OPTION_INVALID', 'a flat image takes no command line');
+  const unused = options.initrd ? 'initrd' : options.commandLine ? 'command line' : undefined;
+  if (unused) {
+    throw new VmError('OPTION_INVALID', `a flat image takes no ${unused}`, {
+      hint: 'Leave it out, or check that the image is what you think: it is no Linux bzImage.',
+    });
+  }
   return planFlat(image, { mode: options.flat, loadAddress: options.loadAddress, ramBytes: options.ramBytes });
 }
 
