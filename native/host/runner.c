@@ -135,7 +135,8 @@ static void send_error(const char *what) {
 struct process {
   pid_t pid;
   int pidfd, in, out, err;  // our ends of its pipes, non-blocking; -1: closed
-  int control;              // an agent's job goes here; -1: a shell command
+  int control;              // an agent's job goes here, its status comes back; -1: a shell command
+  int status;               // what an agent said; -1: nothing
 };
 
 static struct process agent = {.pid = 0};  // waits for its job; pid 0: there is none
@@ -165,7 +166,7 @@ static struct process start(const char *const *argv, bool with_control) {
   fcntl(in[1], F_SETFL, O_NONBLOCK); fcntl(out[0], F_SETFL, O_NONBLOCK); fcntl(err[0], F_SETFL, O_NONBLOCK);
   int pidfd = syscall(SYS_pidfd_open, pid, 0);
   if (pidfd < 0) die("pidfd_open");
-  return (struct process){pid, pidfd, in[1], out[0], err[0], control[0]};
+  return (struct process){pid, pidfd, in[1], out[0], err[0], control[0], -1};
 }
 
 // Waits for the end; whatever it left running goes with it. Returns the status as a shell would.
@@ -178,6 +179,7 @@ static uint8_t finish(struct process *p) {
   close_fd(&p->in); close_fd(&p->out); close_fd(&p->err); close_fd(&p->control); close_fd(&p->pidfd);
   while (waitpid(-1, 0, WNOHANG) > 0) {}  // orphans, since this is process 1
   p->pid = 0;
+  if (p->status >= 0) return p->status;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -189,6 +191,16 @@ static bool forward(int *fd, char type) {
   if (n > 0) send_frame(type, buffer, n);
   else if (n == 0 || (errno != EAGAIN && errno != EINTR)) close_fd(fd);
   return n > 0;
+}
+
+// An agent that says its status is done: all of its output is in the pipes.
+static void take_status(struct process *p) {
+  uint8_t status;
+  if (read(p->control, &status, 1) == 1) {
+    p->status = status;
+    kill(-p->pid, SIGKILL);
+  }
+  close_fd(&p->control);
 }
 
 // ---- a command's input ----
@@ -243,13 +255,14 @@ static void attend(struct process *p, bool input_follows) {
     bool ready = port_fd < 0 && input_ready();
     struct pollfd fds[] = {
       {p->out, POLLIN, 0}, {p->err, POLLIN, 0}, {p->pidfd, POLLIN, 0}, {port_fd, POLLIN, 0},
-      {input.from < input.to ? p->in : -1, POLLOUT, 0},
+      {input.from < input.to ? p->in : -1, POLLOUT, 0}, {p->control, POLLIN, 0},
     };
     // Nothing tells of input on ports: they are looked at now and then.
     int wait_ms = port_fd >= 0 ? -1 : ready ? 0 : input.ended ? POLL_SIGNALS_MS : POLL_MS;
     poll(fds, sizeof fds / sizeof *fds, wait_ms);
     bool busy = forward(&p->out, 'O') | forward(&p->err, 'E');
     if (ready || (fds[3].revents & POLLIN)) take_frame(p);
+    if (fds[5].revents & (POLLIN | POLLHUP)) take_status(p);
     if ((fds[2].revents & POLLIN) && !busy) return;  // it ended, and no output is left
   }
 }
@@ -263,34 +276,38 @@ static void run_shell(const char *request) {
   send_status(finish(&p));
 }
 
-static void start_agent(void) {
-  if (agent.pid == 0) agent = start(AGENT, true);
+// Starts an agent where none waits. Returns whether it waits: it says so when it has loaded everything.
+static bool have_agent(void) {
+  if (agent.pid != 0) return true;
+  agent = start(AGENT, true);
+  char byte;
+  if (read(agent.control, &byte, 1) == 1) return true;
+  close_fd(&agent.control);
+  return false;
 }
 
 static void run_job(const char *request) {
-  start_agent();
+  bool waits = have_agent();
   struct process p = agent;
   agent.pid = 0;
   size_t size = strlen(request + 1);
-  for (size_t done = 0; done < size;) {
+  for (size_t done = 0; waits && done < size;) {
     ssize_t n = send(p.control, request + 1 + done, size - done, MSG_NOSIGNAL);
     if (n <= 0) break;  // it has ended, which its status and its output tell
     done += n;
   }
-  shutdown(p.control, SHUT_WR);
+  if (waits) shutdown(p.control, SHUT_WR);
   attend(&p, request[0] & FLAG_INPUT_FOLLOWS);
   send_status(finish(&p));
 }
 
 static void warm_agent(void) {
-  start_agent();
-  char byte;
-  if (read(agent.control, &byte, 1) == 1) {  // it says so when it has loaded everything
+  if (have_agent()) {
     send_status(0);
     return;
   }
   attend(&agent, false);
-  send_status(finish(&agent) | 1);
+  send_status(finish(&agent) | 1);  // never 0: it was to wait
 }
 
 static int make_directories(char *path) {

@@ -15,10 +15,11 @@ interface Job {
 
 const { main } = (await import('./main.js')) as { main(argv: readonly string[]): Promise<number> };
 
+// Each makes its stream at its first use, which takes a while.
+for (const stream of [process.stdout, process.stderr]) stream.write('');
 fs.writeSync(CONTROL_FD, 'r');
 // Blocks: nothing else happens in this process until the job is there.
 const { argv, env, cwd } = JSON.parse(fs.readFileSync(CONTROL_FD, 'utf8')) as Job;
-fs.closeSync(CONTROL_FD);
 Object.assign(process.env, env);
 process.chdir(cwd);
 process.argv.splice(2, Number.POSITIVE_INFINITY, ...argv);
@@ -27,4 +28,5 @@ const status = await main(argv);
 for (const stream of [process.stdout, process.stderr]) {
   await new Promise<void>((resolve) => stream.write('', () => resolve()));
 }
-process.exit(status);
+// The runner takes this status and kills the process, which ends sooner than Node would by itself.
+fs.writeSync(CONTROL_FD, Uint8Array.of(status));
