@@ -25,9 +25,9 @@ const ascii = (text: string): Aml => [...text].map((character) => character.char
 /** A name of up to four characters, padded with underscores; `\` before it makes it absolute. */
 export function nameString(name: string): Aml {
   const root = name.startsWith('\\');
-  const segment = (root ? name.slice(1) : name).padEnd(4, '_');
-  if (!/^[A-Z_][A-Z0-9_]{3}$/.test(segment)) throw new RangeError(`"${name}" is no ACPI name`);
-  return [...(root ? [ROOT_CHAR] : []), ...ascii(segment)];
+  const segment = root ? name.slice(1) : name;
+  if (!/^[A-Z_][A-Z0-9_]{0,3}$/.test(segment)) throw new RangeError(`"${name}" is no ACPI name`);
+  return [...(root ? [ROOT_CHAR] : []), ...ascii(segment.padEnd(4, '_'))];
 }
 
 /** An unsigned integer of up to 32 bits. */

@@ -1,6 +1,6 @@
 /**
  * The ACPI tables of the PC, from which an unmodified system finds its CPUs, interrupts, power and reset registers.
- * Source: ACPI 6.4, chapter 5. Left out: GPEs, fixed power and sleep buttons, sleep states other than S5, HPET, PCI.
+ * Source: ACPI 6.4, chapter 5. Left out: GPEs, the sleep button, sleep states other than S5, HPET, PCI.
  */
 import { VmError } from '../../errors.js';
 import { ACPI_TABLES_END, IO_APIC_BASE, LOCAL_APIC_BASE } from '../../memory/map.js';
@@ -138,6 +138,7 @@ const FADT = {
   PM_TMR_LEN: 91,
   P_LVL2_LAT: 96,
   P_LVL3_LAT: 98,
+  CENTURY: 108,
   IAPC_BOOT_ARCH: 109,
   Flags: 112,
   RESET_REG: 116,
@@ -153,14 +154,19 @@ const FADT_BYTES = 276;
 const LEGACY_DEVICES = 1 << 0;
 const BOOT_ARCH_8042 = 1 << 1;
 const VGA_NOT_PRESENT = 1 << 2;
-/** Flags: the buttons' bits say that there is no fixed one; FIX_RTC that the RTC has no wake status in PM1. */
+/**
+ * Flags. PWR_BUTTON stays 0: the power button is the fixed one in PM1. SLP_BUTTON says that there is no fixed sleep
+ * button; FIX_RTC that the RTC has no wake status in PM1.
+ */
 const WBINVD = 1 << 0;
 const PROC_C1 = 1 << 2;
-const PWR_BUTTON = 1 << 4;
 const SLP_BUTTON = 1 << 5;
 const FIX_RTC = 1 << 6;
 const TMR_VAL_EXT = 1 << 8;
 const RESET_REG_SUP = 1 << 10;
+
+/** The RTC's register that holds the century. */
+const RTC_CENTURY = 0x32;
 
 const SYSTEM_IO = 1;
 /** Access size of a Generic Address Structure (5.2.3.2): a byte, a word, a double word. */
@@ -195,8 +201,9 @@ function makeFadt({ pm, resetPort, resetValue }: AcpiOptions, facs: number, dsdt
   // Latencies above 100 and 1000 µs: no C2, no C3.
   u16(FADT.P_LVL2_LAT, 0xfff);
   u16(FADT.P_LVL3_LAT, 0xfff);
+  u8(FADT.CENTURY, RTC_CENTURY);
   u16(FADT.IAPC_BOOT_ARCH, LEGACY_DEVICES | BOOT_ARCH_8042 | VGA_NOT_PRESENT);
-  u32(FADT.Flags, WBINVD | PROC_C1 | PWR_BUTTON | SLP_BUTTON | FIX_RTC | TMR_VAL_EXT | RESET_REG_SUP);
+  u32(FADT.Flags, WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | TMR_VAL_EXT | RESET_REG_SUP);
   gas(FADT.RESET_REG, resetPort, 1, 1);
   u8(FADT.RESET_VALUE, resetValue);
   return table('FACP', 6, new Uint8Array(view.buffer));
