@@ -67,6 +67,7 @@ export class Host {
   readonly #frames: Frames;
   readonly #isRestored: boolean;
   readonly #requests: Request[] = [];
+  readonly #slow = new Set<Writable>();
   readonly #greeting = deferred<void>();
   #failure: VmError | undefined;
   #isGreeted = false;
@@ -131,10 +132,7 @@ export class Host {
     const flags = input instanceof Uint8Array ? FLAG_INPUT_FOLLOWS : 0;
     const request = this.#request(type, [Uint8Array.of(flags), Buffer.from(text)], (from, bytes) => {
       const stream = from === 'O' ? stdout : stderr;
-      if (stream.destroyed || stream.write(bytes)) return;
-      this.#frames.pause();
-      stream.once('drain', () => this.#frames.resume());
-      stream.once('close', () => this.#frames.resume());
+      if (!stream.destroyed && !stream.write(bytes)) this.#waitFor(stream);
     });
     this.#isRunning = true;
     const feed = new InputFeed(this.#frames, input);
@@ -160,7 +158,9 @@ export class Host {
       const head = Buffer.alloc(4);
       head.writeUInt16LE(file.mode ?? 0o644, 0);
       head.writeUInt16LE(path.length, 2);
-      written.push(this.#ask('F', head, path, 'bytes' in file ? file.bytes : readSource(file.source)));
+      const done = this.#ask('F', head, path, 'bytes' in file ? file.bytes : readSource(file.source));
+      done.catch(() => {}); // seen below, unless a later file cannot even be read
+      written.push(done);
     }
     await Promise.all(written);
   }
@@ -253,6 +253,19 @@ export class Host {
         request?.status.resolve(body.readUInt8(0));
         break;
     }
+  }
+
+  /** Receives nothing until the stream has taken what it was given, or is closed. */
+  #waitFor(stream: Writable): void {
+    if (this.#slow.has(stream)) return;
+    this.#slow.add(stream);
+    this.#frames.pause();
+    const goOn = (): void => {
+      stream.off('drain', goOn).off('close', goOn);
+      this.#slow.delete(stream);
+      if (this.#slow.size === 0) this.#frames.resume();
+    };
+    stream.on('drain', goOn).on('close', goOn);
   }
 
   #fail(what: string): void {
