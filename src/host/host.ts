@@ -5,11 +5,14 @@ import type { Readable, Writable } from 'node:stream';
 import { messageOf, VmError } from '../errors.js';
 import { type Deferred, deferred } from './deferred.js';
 import { Emulator } from './emulator.js';
+import type { HostFile } from './file.js';
 import { FLAG_INPUT_FOLLOWS, Frames, type FrameType } from './frames.js';
 import { InputFeed } from './input.js';
 import { DEFAULT_MEMORY_MIB, type HostKind, KVM_MODULE } from './kind.js';
 import type { BootFiles, EmulatorFiles, StartMode } from './launch.js';
 import { projectFiles } from './project.js';
+
+export type { HostFile } from './file.js';
 
 /** A nested host that can be started: its snapshot in the cache, and what that was made from. */
 export interface PreparedHost {
@@ -34,12 +37,6 @@ export interface HostOptions {
   readonly kvmArgs?: string;
   readonly setClock?: HostClock;
 }
-
-/** A file to bring into the host: as bytes, or as a file here. Its times and owner do not come along. */
-export type HostFile = { readonly path: string; readonly mode?: number } & (
-  | { readonly bytes: Uint8Array }
-  | { readonly source: string }
-);
 
 /** What the agent inside runs: `vmlaunch` with these arguments. */
 export interface Job {

@@ -15,10 +15,12 @@ import { projectRoot } from './project.js';
 
 /** The sources of what runs in and around a host. */
 const SOURCES = path.join(projectRoot, 'native', 'host');
-export const HOST_SOURCES: readonly string[] = ['init', 'runner.c', 'bochs-shim.c', 'bochs-loader.S'].map((name) =>
-  path.join(SOURCES, name),
-);
-const [INIT, RUNNER, SHIM, LOADER] = HOST_SOURCES as readonly [string, string, string, string];
+const source = (name: string): string => path.join(SOURCES, name);
+const INIT = source('init');
+const RUNNER = source('runner.c');
+const SHIM = source('bochs-shim.c');
+const LOADER = source('bochs-loader.S');
+export const HOST_SOURCES: readonly string[] = [INIT, RUNNER, source('runner-channel.h'), SHIM, LOADER];
 
 /** Bytes of an option ROM, as its header says. */
 const ROM_SIZE = 512;

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { VmError } from '../errors.js';
-import type { HostFile } from './host.js';
+import type { HostFile } from './file.js';
 
 /** This package's root, whether this runs from dist/ or from src/. */
 export const projectRoot = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
