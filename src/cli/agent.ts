@@ -13,7 +13,8 @@ interface Job {
   readonly cwd: string;
 }
 
-const { main } = (await import('./main.js')) as { main(argv: readonly string[]): Promise<number> };
+const { main } = await import('./main.js');
+await import('./run.js'); // what nearly every job needs, loaded in the snapshot
 
 // Each makes its stream at its first use, which takes a while.
 for (const stream of [process.stdout, process.stderr]) stream.write('');

@@ -4,6 +4,7 @@
  */
 const HEAD = 0;
 const TAIL = 1;
+const WANTED = 2;
 const INDEX_BYTES = 16;
 
 export class ByteRing {
@@ -13,7 +14,7 @@ export class ByteRing {
 
   /** @param buffer made by `ringBuffer` */
   constructor(readonly buffer: SharedArrayBuffer) {
-    this.#indices = new Int32Array(buffer, 0, 2);
+    this.#indices = new Int32Array(buffer, 0, 3);
     this.#bytes = new Uint8Array(buffer, INDEX_BYTES);
     this.#mask = this.#bytes.length - 1;
   }
@@ -70,6 +71,19 @@ export class ByteRing {
     Atomics.store(this.#indices, TAIL, (tail + count) | 0);
     Atomics.notify(this.#indices, TAIL);
     return taken;
+  }
+
+  /**
+   * Either side: asks the other to send word at its next change. Look at the ring once more after asking: what
+   * changed before is not told.
+   */
+  askForWord(): void {
+    Atomics.store(this.#indices, WANTED, 1);
+  }
+
+  /** The other side, after a change: whether word is wanted, which is then no longer so. */
+  get wordWanted(): boolean {
+    return Atomics.load(this.#indices, WANTED) !== 0 && Atomics.exchange(this.#indices, WANTED, 0) !== 0;
   }
 
   /** Producer: sleeps until something was taken or `timeoutMs` are over. Returns at once where the ring is not full. */

@@ -5,7 +5,7 @@
  */
 type Scalar = 'u8' | 'u16' | 'u32' | 'i32' | 'f64';
 type FieldType = Scalar | { readonly bytes: number };
-type Fields = Readonly<Record<string, FieldType>>;
+export type Fields = Readonly<Record<string, FieldType>>;
 
 export const u8 = 'u8';
 export const u16 = 'u16';
@@ -15,7 +15,7 @@ export const f64 = 'f64';
 /** A byte array of fixed length, seen as a Uint8Array. */
 export const bytes = (length: number): { readonly bytes: number } => ({ bytes: length });
 
-type Laid<F extends Fields> = {
+export type Laid<F extends Fields> = {
   -readonly [K in keyof F]: F[K] extends Scalar ? number : Uint8Array;
 };
 

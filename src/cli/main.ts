@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, Option } from 'commander';
+import { VmError } from '../errors.js';
+import { exitStatusOfError } from '../machine/end.js';
+import { HOSTS } from './choose-host.js';
+import { printError } from './print-error.js';
+import type { RunOptions } from './run.js';
+
+const BAD_INPUT = 2;
+const OUR_BUG = 70;
+
+/**
+ * Runs one command line.
+ * @param argv what follows `vmlaunch`
+ * @returns the exit status; it never throws
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  let status = 0;
+  const program = commands((result) => {
+    status = result;
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return status;
+  } catch (error) {
+    return statusOf(error);
+  }
+}
+
+function commands(done: (status: number) => void): Command {
+  const program = new Command('vmlaunch')
+    .description('A virtual machine monitor whose whole machine is TypeScript, on KVM')
+    .version(version())
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  const host = (text: string) => new Option('--host <host>', text).choices(HOSTS).default('auto');
+
+  program
+    .command('run')
+    .description('start a kernel or flat image; the terminal is its serial console')
+    .argument('<image>', 'a Linux bzImage, or a flat image with --flat')
+    .option('--initrd <file>', 'initial RAM disk for Linux')
+    .option('--append <arguments>', "Linux's command line (default: console=ttyS0)")
+    .option('--memory <size>', 'RAM, such as 256M or 2G', '256M')
+    .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
+    .option('--load-address <address>', 'where a flat image goes')
+    .option('--timeout <seconds>', 'end the machine after so many seconds')
+    .option('--reboot', 'start the image again after a reset')
+    .option('--without <features>', 'paravirtual features to switch off, by comma: kvmclock,pvEoi, … or all')
+    .option('--stats', 'print exits by reason, and the time inside and outside of KVM_RUN')
+    .option('--report <file>', 'write what happened as JSON')
+    .addOption(host('where to run: the local KVM, or a software host with a KVM of its own'))
+    .addOption(new Option('--clock <clock>', "a software host's clock").choices(['now', 'fixed']).default('now'))
+    .action(async (image: string, options: RunOptions) => done(await (await import('./run.js')).run(image, options)));
+
+  program
+    .command('doctor')
+    .description('say what this machine can run, and what to do where it cannot')
+    .option('--json', 'as JSON')
+    .action(async ({ json = false }: { json?: boolean }) => done(await (await import('./doctor.js')).doctor({ json })));
+
+  program
+    .command('setup')
+    .description('prepare software hosts')
+    .argument('[hosts...]', 'svm, vtx (default: both)')
+    .action(async (hosts: string[]) => done(await (await import('./setup.js')).setup(hosts)));
+
+  program
+    .command('start')
+    .description("boot Debian's cloud kernel to a busybox shell, on VT-x where it can be had")
+    .action(async () => done(await (await import('./start.js')).start()));
+
+  program
+    .command('bench')
+    .description('measure')
+    .command('exit')
+    .description('what an exit costs here, beside a loop in C')
+    .option('--json <file>', 'write all samples as JSON')
+    .option('--rounds <count>', 'rounds, at least 7', '7')
+    .addOption(host('where to measure'))
+    .action(async (options: { host: string; json?: string; rounds: string }) => {
+      const { benchExitCommand } = await import('./bench.js');
+      done(await benchExitCommand({ ...options, rounds: Number(options.rounds) }));
+    });
+  return program;
+}
+
+function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Says on stderr what is wrong, in one line and a hint, and gives the exit status. */
+function statusOf(error: unknown): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return 0;
+    process.stderr.write(`vmlaunch: ${error.message.replace(/^error: /, '').replace(/\n/g, ' ')}\n`);
+    return BAD_INPUT;
+  }
+  if (error instanceof VmError) {
+    printError(error);
+    return exitStatusOfError(error);
+  }
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`vmlaunch: a bug of vmlaunch: ${text}\n`);
+  return OUR_BUG;
+}

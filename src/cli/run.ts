@@ -1,0 +1,203 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import { pipeline } from 'node:stream';
+import { messageOf, VmError } from '../errors.js';
+import { runInHost } from '../host/forward.js';
+import { type ParavirtFeatures, pvFeatureNames } from '../kvm/cpuid.js';
+import { localFlavour } from '../kvm/flavour.js';
+import { exitStatusOf, type MachineEnd } from '../machine/end.js';
+import { Machine, planMachine } from '../machine/machine.js';
+import type { MachineOptions } from '../machine/options.js';
+import type { MachineStats } from '../machine/report.js';
+import { type ChosenHost, chooseHost, type HostName } from './choose-host.js';
+import { printError } from './print-error.js';
+import { EscapeFilter, isTerminal, rawTerminal, TERMINAL_ENV } from './terminal.js';
+
+export interface RunOptions {
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: string;
+  readonly flat?: 'real' | 'protected' | 'long';
+  readonly loadAddress?: string;
+  readonly timeout?: string;
+  readonly reboot?: boolean;
+  readonly without?: string;
+  readonly stats?: boolean;
+  readonly report?: string;
+  readonly host: HostName;
+  readonly clock: 'now' | 'fixed';
+}
+
+const SIGNALLED = 128;
+/** Tells a command in a software host which one it is. */
+const HOST_ENV = 'VMLAUNCH_HOST';
+
+/** `vmlaunch run`: the machine's serial console is the terminal. Returns the exit status. @throws VmError */
+export async function run(image: string, options: RunOptions): Promise<number> {
+  const machineOptions = optionsOf(image, options);
+  // Bad input is told before any host is started.
+  const { plan } = planMachine(machineOptions);
+  const { host, why } = chooseHost(options.host, plan.form === 'bzImage');
+  if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
+  return host === 'local' ? await runHere(machineOptions, options) : await runThere(host, image, options);
+}
+
+function optionsOf(image: string, options: RunOptions): MachineOptions {
+  return {
+    image,
+    initrd: options.initrd,
+    commandLine: options.append,
+    memory: options.memory,
+    flat: options.flat,
+    loadAddress: numberOf(options.loadAddress, '--load-address'),
+    timeoutS: numberOf(options.timeout, '--timeout'),
+    reboot: options.reboot,
+    paravirt: paravirtOf(options.without),
+    timed: options.stats === true || options.report !== undefined,
+  };
+}
+
+function numberOf(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value;
+  throw new VmError('OPTION_INVALID', `${option} ${text} is no number`);
+}
+
+function paravirtOf(without: string | undefined): ParavirtFeatures {
+  if (without === undefined) return {};
+  const names = without === 'all' ? pvFeatureNames : without.split(',');
+  const known: readonly string[] = pvFeatureNames;
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) {
+    throw new VmError('OPTION_INVALID', `--without ${unknown}: there is no such feature`, {
+      hint: `Known: all, ${pvFeatureNames.join(', ')}.`,
+    });
+  }
+  return Object.fromEntries(names.map((name) => [name, false]));
+}
+
+async function runHere(machineOptions: MachineOptions, options: RunOptions): Promise<number> {
+  const started = performance.now();
+  await using machine = await Machine.create(machineOptions);
+  let signal: NodeJS.Signals | undefined;
+  const onSignal = (name: NodeJS.Signals): void => {
+    if (name === 'SIGALRM') return void machine.stop({ reason: 'timeout' });
+    signal ??= name;
+    void machine.stop();
+  };
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGALRM'] as const;
+  for (const name of signals) process.on(name, onSignal);
+  using _terminal = rawTerminal();
+  // Nobody reads any more: what SIGPIPE is to other programs.
+  process.stdout.on('error', () => onSignal('SIGPIPE'));
+  machine.output.pipe(process.stdout, { end: false });
+  connectInput(machine);
+  machine.start();
+  const end = await machine.ended;
+  if (!machine.output.readableEnded) await new Promise((resolve) => machine.output.once('end', resolve));
+  for (const name of signals) process.off(name, onSignal);
+  const status = signal === undefined ? exitStatusOf(end) : SIGNALLED + os.constants.signals[signal];
+  if (end.reason === 'error') printError(end.error);
+  else process.stderr.write(`vmlaunch: ${wordsOf(end, signal)}\n`);
+  const stats = machine.stats();
+  if (options.stats === true) process.stderr.write(statsText(stats));
+  if (options.report !== undefined) writeReport(options.report, end, status, performance.now() - started, stats);
+  return status;
+}
+
+function connectInput(machine: Machine): void {
+  const ended = () => {}; // an input that ends or breaks is no more than that to the guest
+  if (isTerminal()) pipeline(process.stdin, new EscapeFilter(() => void machine.stop()), machine.input, ended);
+  else pipeline(process.stdin, machine.input, ended);
+}
+
+function wordsOf(end: MachineEnd, signal: string | undefined): string {
+  if (signal !== undefined) return `stopped by ${signal}`;
+  const by = 'by' in end ? ` (${end.by})` : '';
+  return `the machine ended: ${end.reason}${by}`;
+}
+
+/** The exit table of `--stats`. */
+export function statsText({ exits, time, unclaimed, kvm }: MachineStats): string {
+  const lines = ['exits that reached vmlaunch'];
+  for (const [reason, count] of Object.entries(exits.byReason).sort((a, b) => b[1] - a[1])) {
+    lines.push(`  ${reason.padEnd(20)} ${String(count).padStart(12)}`);
+  }
+  lines.push(`  ${'total'.padEnd(20)} ${String(exits.total).padStart(12)}`);
+  if (kvm?.exits !== undefined) lines.push(`exits counted by KVM   ${String(kvm.exits).padStart(12)}`);
+  if (time !== undefined) {
+    lines.push(`time inside KVM_RUN    ${(time.insideNs / 1e6).toFixed(1).padStart(12)} ms`);
+    lines.push(`time outside KVM_RUN   ${(time.outsideNs / 1e6).toFixed(1).padStart(12)} ms`);
+  }
+  lines.push(`unclaimed bytes        ${String(unclaimed.pio).padStart(12)} of ports, ${unclaimed.mmio} of MMIO`);
+  return `${lines.join('\n')}\n`;
+}
+
+function writeReport(file: string, end: MachineEnd, status: number, wallMs: number, stats?: MachineStats): void {
+  const detail = end.reason === 'error' ? { error: { code: end.error.code, message: end.error.message } } : {};
+  const report = {
+    host: process.env[HOST_ENV] ?? 'local',
+    flavour: localFlavour().flavour,
+    end: { reason: end.reason, status, ...('by' in end ? { by: end.by } : {}), ...detail },
+    wallMs: Math.round(wallMs),
+    ...stats,
+  };
+  try {
+    fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
+  } catch (error) {
+    throw new VmError('FILE_UNREADABLE', `the report ${file} cannot be written: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+const INSIDE = { image: '/work/image', initrd: '/work/initrd', report: '/work/report.json' };
+
+/** The same command in a software host: its files go in, its report comes out. */
+async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, options: RunOptions): Promise<number> {
+  const { initrd, report } = options;
+  const started = performance.now();
+  const upload = [{ path: INSIDE.image, source: image }];
+  if (initrd !== undefined) upload.push({ path: INSIDE.initrd, source: initrd });
+  const terminal = isTerminal() ? { [TERMINAL_ENV]: '1' } : {};
+  if (report !== undefined) fs.rmSync(report, { force: true });
+  using _terminal = rawTerminal();
+  const status = await runInHost({
+    kind: host,
+    argv: argvInside(options),
+    env: { [HOST_ENV]: host, ...terminal },
+    upload,
+    download: report === undefined ? [] : [{ inside: INSIDE.report, outside: report }],
+    ...(options.timeout === undefined ? {} : { timeoutS: Number(options.timeout) }),
+    clock: options.clock,
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    progress: (line) => process.stderr.write(`vmlaunch: ${line}\n`),
+  });
+  // A host that had to be killed leaves no report: what is known here is written.
+  if (report !== undefined && !fs.existsSync(report)) {
+    const end: MachineEnd = { reason: status === exitStatusOf({ reason: 'timeout' }) ? 'timeout' : 'stopped' };
+    process.env[HOST_ENV] = host;
+    writeReport(report, end, status, performance.now() - started);
+  }
+  return status;
+}
+
+function argvInside(options: RunOptions): string[] {
+  const { initrd, append, memory, flat, loadAddress, reboot, without, stats, report } = options;
+  const given = (name: string, value: string | undefined) => (value === undefined ? [] : [`${name}=${value}`]);
+  return [
+    'run',
+    INSIDE.image,
+    '--host=local',
+    ...given('--initrd', initrd && INSIDE.initrd),
+    ...given('--append', append),
+    ...given('--memory', memory),
+    ...given('--flat', flat),
+    ...given('--load-address', loadAddress),
+    ...given('--without', without),
+    ...(reboot === true ? ['--reboot'] : []),
+    ...(stats === true ? ['--stats'] : []),
+    ...given('--report', report && INSIDE.report),
+  ];
+}

@@ -1,0 +1,108 @@
+import { bytes, f64, i32, type StructOf, struct, u32 } from '../memory/struct.js';
+
+/** Exit reasons that are counted one by one; KVM has about 40. */
+export const REASONS = 64;
+
+/**
+ * What the threads of a machine share about one vCPU. The vCPU thread counts and answers here; the main thread asks.
+ * `command` and `state` are used with Atomics, through `ControlBlock`.
+ */
+const vcpuControl = struct({
+  command: i32,
+  state: i32,
+  tid: i32,
+  answers: u32,
+  mpState: u32,
+  interruptFlag: u32,
+  insideTicks: f64,
+  unclaimedPio: f64,
+  unclaimedMmio: f64,
+  startTicks: f64,
+  endTicks: f64,
+  startNs: f64,
+  endNs: f64,
+  byReason: bytes(REASONS * 8),
+});
+
+/** What the main thread wants of a vCPU thread. Stopping wins over asking, and is never taken back. */
+export const COMMAND_NONE = 0;
+export const COMMAND_INSPECT = 1;
+export const COMMAND_STOP = 2;
+
+/**
+ * starting → running → ended, one way. A thread is kicked only while running: before, it looks at the command by
+ * itself; afterwards there may be no such thread.
+ */
+export const STATE_STARTING = 0;
+export const STATE_RUNNING = 1;
+export const STATE_ENDED = 2;
+
+const COMMAND = 0;
+const STATE = 1;
+const ANSWERS = 3;
+/** Byte offset of `insideTicks`: after six 32-bit fields. */
+const INSIDE_TICKS = 24;
+
+export class ControlBlock {
+  readonly fields: StructOf<typeof vcpuControl>;
+  /** Exits by reason, indexed by KVM_EXIT_*. */
+  readonly byReason: Float64Array;
+  readonly #cells: Int32Array;
+
+  static makeBuffer(): SharedArrayBuffer {
+    return new SharedArrayBuffer(vcpuControl.size);
+  }
+
+  constructor(readonly buffer: SharedArrayBuffer) {
+    this.fields = vcpuControl.over(buffer);
+    this.#cells = new Int32Array(buffer);
+    const { byReason } = this.fields;
+    this.byReason = new Float64Array(buffer, byReason.byteOffset, REASONS);
+  }
+
+  /** The eight bytes where the ticks inside KVM_RUN are added up. */
+  get insideTicks(): Uint8Array {
+    return new Uint8Array(this.buffer, INSIDE_TICKS, 8);
+  }
+
+  /** All exits so far. */
+  get exits(): number {
+    return this.byReason.reduce((sum, count) => sum + count, 0);
+  }
+
+  get command(): number {
+    return Atomics.load(this.#cells, COMMAND);
+  }
+
+  requestStop(): void {
+    Atomics.store(this.#cells, COMMAND, COMMAND_STOP);
+  }
+
+  requestInspection(): void {
+    Atomics.compareExchange(this.#cells, COMMAND, COMMAND_NONE, COMMAND_INSPECT);
+  }
+
+  /** The vCPU thread: the inspection's result is in the fields. */
+  answerInspection(): void {
+    Atomics.compareExchange(this.#cells, COMMAND, COMMAND_INSPECT, COMMAND_NONE);
+    Atomics.add(this.#cells, ANSWERS, 1);
+  }
+
+  get answers(): number {
+    return Atomics.load(this.#cells, ANSWERS);
+  }
+
+  get state(): number {
+    return Atomics.load(this.#cells, STATE);
+  }
+
+  set state(state: number) {
+    Atomics.store(this.#cells, STATE, state);
+    Atomics.notify(this.#cells, STATE);
+  }
+
+  /** Sleeps until the state is no longer `state`, or the time is over. */
+  waitWhile(state: number, timeoutMs: number): void {
+    Atomics.wait(this.#cells, STATE, state, timeoutMs);
+  }
+}

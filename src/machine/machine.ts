@@ -1,0 +1,255 @@
+import type { Readable, Writable } from 'node:stream';
+import { planBoot } from '../boot/load.js';
+import type { BootPlan } from '../boot/plan.js';
+import { VmError } from '../errors.js';
+import { Kvm } from '../kvm/kvm.js';
+import { readStats } from '../kvm/stats.js';
+import { ACPI_TABLES_START } from '../memory/map.js';
+import { Console } from './console.js';
+import type { MachineEnd } from './end.js';
+import { faultError } from './fault.js';
+import { Instance } from './instance.js';
+import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, fileBytes, type MachineOptions, memorySize } from './options.js';
+import { PanicWatch } from './panic-watch.js';
+import { collectStats, type MachineStats } from './report.js';
+import type { ThreadEnd } from './thread-end.js';
+
+/** A guest that said it panicked and then sends nothing for so long has stopped. */
+const PANIC_SILENCE_MS = 2000;
+
+/**
+ * A virtual machine. `create` makes it, `start` runs it, `ended` tells how it ended, `close` gives everything back.
+ * @example
+ * await using machine = await Machine.create({ image: '/boot/vmlinuz', initrd: 'initrd.img' });
+ * machine.output.pipe(process.stdout);
+ * machine.start();
+ * const end = await machine.ended;
+ */
+export class Machine {
+  /** The serial console's output. It must be read (or `resume()`d): the guest waits for a slow reader. */
+  readonly output: Readable;
+  /** The serial console's input. */
+  readonly input: Writable;
+  /** Resolves when the machine has ended and all its output is in `output`. Never rejects. */
+  readonly ended: Promise<MachineEnd>;
+  /** What was found in the image. */
+  readonly plan: BootPlan;
+
+  readonly #options: MachineOptions;
+  readonly #ramBytes: number;
+  readonly #kvm: Kvm;
+  readonly #console: Console;
+  #instance: Instance;
+  #panic = new PanicWatch();
+  #silence: NodeJS.Timeout | undefined;
+  #timeout: NodeJS.Timeout | undefined;
+  #resolveEnded: (end: MachineEnd) => void = () => {};
+  #requested: MachineEnd | undefined;
+  #started = false;
+  #stats: MachineStats | undefined;
+  #closed = false;
+
+  /**
+   * Reads the image, checks everything, and makes the machine; nothing runs yet.
+   * @throws VmError of kind `input` for a bad option or image, `host` where KVM cannot be used, `kvm` where it refuses
+   */
+  static async create(options: MachineOptions): Promise<Machine> {
+    const { ramBytes, plan } = planMachine(options);
+    const kvm = Kvm.open(options.kvmPath);
+    try {
+      return new Machine(options, ramBytes, plan, kvm);
+    } catch (error) {
+      kvm.close();
+      throw error;
+    }
+  }
+
+  private constructor(options: MachineOptions, ramBytes: number, plan: BootPlan, kvm: Kvm) {
+    this.#options = options;
+    this.#ramBytes = ramBytes;
+    this.plan = plan;
+    this.#kvm = kvm;
+    this.#console = new Console(
+      () => this.#instance.inputArrived(),
+      (chunk) => this.#onOutput(chunk),
+    );
+    this.output = this.#console.output;
+    this.input = this.#console.input;
+    this.ended = new Promise((resolve) => {
+      this.#resolveEnded = resolve;
+    });
+    this.#instance = this.#powerOn();
+  }
+
+  /** Starts the vCPUs. @throws VmError STATE_INVALID at the second call, CLOSED after `close` */
+  start(): void {
+    if (this.#closed) throw new VmError('CLOSED', 'the machine is closed');
+    if (this.#started) throw new VmError('STATE_INVALID', 'the machine was started before');
+    this.#started = true;
+    const { timeoutS } = this.#options;
+    if (timeoutS !== undefined) {
+      this.#timeout = setTimeout(() => this.#request({ reason: 'timeout' }), timeoutS * 1000);
+    }
+    this.#run();
+  }
+
+  /** Ends the machine, whatever it does. Resolves when it has ended. Safe at any time. */
+  stop(end: MachineEnd = { reason: 'stopped' }): Promise<MachineEnd> {
+    if (!this.#started) {
+      this.#started = true;
+      this.#finish(end);
+    } else {
+      this.#request(end);
+    }
+    return this.ended;
+  }
+
+  /** What the vCPUs did so far; after the end, what they did in all. */
+  stats(): MachineStats {
+    return this.#stats ?? this.#collect();
+  }
+
+  /** Stops the machine where it runs, and gives its memory and descriptors back. A second call does nothing. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.stop();
+    this.#instance.close();
+    this.#kvm.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #powerOn(): Instance {
+    const { paravirt = {}, timed = false } = this.#options;
+    return new Instance({
+      kvm: this.#kvm,
+      plan: this.plan,
+      ramBytes: this.#ramBytes,
+      cpus: 1,
+      paravirt,
+      timed,
+      console: this.#console,
+    });
+  }
+
+  #run(): void {
+    this.#instance.start();
+    if (this.#console.inputRing.length > 0) this.#instance.inputArrived();
+    void this.#instance.ended.then((end) => this.#onThreadEnd(end));
+  }
+
+  #request(end: MachineEnd): void {
+    this.#requested ??= end;
+    this.#instance.stop();
+  }
+
+  #onThreadEnd(threadEnd: ThreadEnd): void {
+    this.#console.flush();
+    const end = this.#requested ?? this.#meaningOf(threadEnd);
+    if (end.reason === 'reset' && this.#options.reboot === true) return this.#restart();
+    this.#finish(end);
+  }
+
+  #restart(): void {
+    this.#instance.close();
+    this.#panic = new PanicWatch();
+    try {
+      this.#instance = this.#powerOn();
+    } catch (error) {
+      return this.#finish({ reason: 'error', error: asVmError(error) });
+    }
+    this.#run();
+  }
+
+  #finish(end: MachineEnd): void {
+    clearTimeout(this.#timeout);
+    clearTimeout(this.#silence);
+    this.#stats = this.#collect();
+    this.#console.finish();
+    this.#resolveEnded(end);
+  }
+
+  #meaningOf(end: ThreadEnd): MachineEnd {
+    switch (end.reason) {
+      case 'exit':
+      case 'run-failed':
+        return { reason: 'error', error: this.#fault(end) };
+      case 'bug':
+        return { reason: 'error', error: new VmError('BUG', end.message) };
+      case 'reset':
+      case 'triple-fault':
+        // Without a pvpanic driver a kernel that panics can only say so and reset.
+        return this.#panic.seen ? { reason: 'panic', by: 'message on the console' } : end;
+      default:
+        return end;
+    }
+  }
+
+  #fault(end: ThreadEnd & { reason: 'exit' | 'run-failed' }): VmError {
+    const [cpu] = this.#instance.cpus;
+    if (cpu === undefined) return new VmError('BUG', 'a machine without a vCPU');
+    return faultError(end, cpu.vcpu, this.#instance.memory);
+  }
+
+  #onOutput(chunk: Uint8Array): void {
+    this.#panic.see(chunk);
+    if (!this.#panic.seen) return;
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(
+      () => this.#request({ reason: 'panic', by: 'message on the console' }),
+      PANIC_SILENCE_MS,
+    );
+  }
+
+  #collect(): MachineStats {
+    const { cpus } = this.#instance;
+    const controls = cpus.map(({ control }) => control);
+    return collectStats(controls, this.#options.timed ?? false, this.#kvmCounters());
+  }
+
+  #kvmCounters(): Record<string, number> | undefined {
+    const sums: Record<string, number> = {};
+    try {
+      for (const { vcpu } of this.#instance.cpus) {
+        const fd = vcpu.getStatsFd();
+        try {
+          for (const [name, value] of readStats(fd)) sums[name] = (sums[name] ?? 0) + value;
+        } finally {
+          fd.close();
+        }
+      }
+      return sums;
+    } catch (error) {
+      // A kernel before 5.14 has no such statistics: the report then lacks them.
+      if (error instanceof VmError && error.code === 'KVM_CALL_FAILED') return undefined;
+      throw error;
+    }
+  }
+}
+
+/**
+ * Checks a machine's options and plans its boot, without KVM: what is refused is refused here.
+ * @throws VmError of kind `input`
+ */
+export function planMachine(options: MachineOptions): { readonly ramBytes: number; readonly plan: BootPlan } {
+  const ramBytes = memorySize(options.memory ?? DEFAULT_MEMORY);
+  const image = fileBytes(options.image, 'image');
+  const initrd = options.initrd === undefined ? undefined : fileBytes(options.initrd, 'initrd');
+  const { flat, loadAddress } = options;
+  const settings = { ramBytes, initrd, rsdp: ACPI_TABLES_START, flat, loadAddress };
+  const plan = planBoot(image, { ...settings, commandLine: options.commandLine ?? defaultCommandLine(options, image) });
+  return { ramBytes, plan };
+}
+
+/** A flat image takes none; "HdrS" at 0x202 is Linux's header. */
+function defaultCommandLine({ flat }: MachineOptions, image: Uint8Array): string | undefined {
+  const isLinux = Buffer.from(image.subarray(0x202, 0x206)).toString('latin1') === 'HdrS';
+  return flat === undefined && isLinux ? DEFAULT_COMMAND_LINE : undefined;
+}
+
+function asVmError(error: unknown): VmError {
+  return error instanceof VmError ? error : new VmError('BUG', String(error), { cause: error });
+}

@@ -1,0 +1,77 @@
+import fs from 'node:fs';
+import type { EntryMode } from '../boot/plan.js';
+import { messageOf, VmError } from '../errors.js';
+import type { ParavirtFeatures } from '../kvm/cpuid.js';
+import { GIB, MIB } from '../memory/map.js';
+
+/** What a machine is made of. */
+export interface MachineOptions {
+  /** A kernel or flat image: its file's name, or its bytes. */
+  readonly image: string | Uint8Array;
+  /** An initial RAM disk for Linux, likewise. */
+  readonly initrd?: string | Uint8Array | undefined;
+  /** Linux's command line. Default: `console=ttyS0`. */
+  readonly commandLine?: string | undefined;
+  /** RAM: bytes, or text such as "256M" or "2G". Default 256 MiB. */
+  readonly memory?: number | string | undefined;
+  /** Takes the image as a flat one, entered in this mode. */
+  readonly flat?: EntryMode | undefined;
+  /** Where a flat image goes. */
+  readonly loadAddress?: number | undefined;
+  /** Ends the machine after so many seconds of wall-clock time. */
+  readonly timeoutS?: number | undefined;
+  /** Starts the image again after a reset, in place of ending. */
+  readonly reboot?: boolean | undefined;
+  /** KVM's paravirtual features; what is not named is on where KVM has it. */
+  readonly paravirt?: ParavirtFeatures | undefined;
+  /** Takes the time inside and outside of KVM_RUN; costs two time stamps an exit. */
+  readonly timed?: boolean | undefined;
+  /** The KVM device. Default /dev/kvm. */
+  readonly kvmPath?: string | undefined;
+}
+
+export const DEFAULT_MEMORY = '256M';
+export const DEFAULT_COMMAND_LINE = 'console=ttyS0';
+const PAGE = 4096;
+const MIN_MEMORY = 2 * MIB;
+/** Guest-physical addresses that every CPU with EPT or NPT has: 512 GiB less the hole. */
+const MAX_MEMORY = 511 * GIB;
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1024, M: MIB, G: GIB, T: 1024 * GIB };
+
+/**
+ * RAM size in bytes.
+ * @throws VmError MEMORY_INVALID where it is no size, no multiple of 4096, below 2 MiB or above 511 GiB
+ */
+export function memorySize(size: number | string): number {
+  const match = /^(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?$/i.exec(String(size).trim());
+  const bytes = match === null ? Number.NaN : Number(match[1]) * (UNITS[(match[2] ?? '').toUpperCase()] ?? Number.NaN);
+  const hint = 'Give a size such as 256M or 2G.';
+  if (!Number.isSafeInteger(bytes)) throw new VmError('MEMORY_INVALID', `"${size}" is no memory size`, { hint });
+  if (bytes < MIN_MEMORY || bytes > MAX_MEMORY || bytes % PAGE !== 0) {
+    const rule = 'a multiple of 4096 bytes from 2 MiB to 511 GiB';
+    throw new VmError('MEMORY_INVALID', `memory of ${size} is not ${rule}`, { hint });
+  }
+  return bytes;
+}
+
+/**
+ * The bytes of an image or initrd.
+ * @throws VmError FILE_UNREADABLE
+ */
+export function fileBytes(file: string | Uint8Array, what: string): Uint8Array {
+  if (typeof file !== 'string') return file;
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const why: Readonly<Record<string, string>> = {
+      ENOENT: 'does not exist',
+      EISDIR: 'is a directory',
+      EACCES: 'may not be read by this user (EACCES)',
+    };
+    throw new VmError('FILE_UNREADABLE', `the ${what} ${file} ${why[code] ?? `cannot be read: ${messageOf(error)}`}`, {
+      hint: `Name a readable file as the ${what}.`,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,163 @@
+import { acpiTables } from '../boot/acpi/tables.js';
+import { AcpiPm, acpiPmState } from '../devices/acpi-pm.js';
+import { DebugExit, debugExitState } from '../devices/debug-exit.js';
+import { DebugConsole, PostCode, postCodeState } from '../devices/debug-port.js';
+import type { ByteSink, ByteSource, Clock, EndSink, InterruptLine } from '../devices/device.js';
+import { I8042, i8042State, initI8042 } from '../devices/i8042.js';
+import { Pvpanic, pvpanicState } from '../devices/pvpanic.js';
+import { RESET_VALUE, ResetControl, resetControlState } from '../devices/reset-control.js';
+import { initRtc, Rtc, rtcState } from '../devices/rtc.js';
+import { Uart, uartState } from '../devices/uart.js';
+import { native } from '../kvm/native.js';
+import type { Vm } from '../kvm/vm.js';
+import { ACPI_TABLES_START, ramRanges } from '../memory/map.js';
+import { struct } from '../memory/struct.js';
+import { Board, boardBuffer, type Placed, type Placement } from './board.js';
+import { Bus } from './bus.js';
+
+// Where the PC's devices are: the standard places of a PC, and QEMU's for its own devices.
+const COM1 = { port: 0x3f8, irq: 4 } as const;
+const RTC_PORT = 0x70;
+const KEYBOARD = { data: 0x60, command: 0x64, irq: 1 } as const;
+const POST_CODE_PORT = 0x80;
+const DEBUG_CONSOLE_PORT = 0xe9;
+const DEBUG_EXIT_PORT = 0xf4;
+const PVPANIC_PORT = 0x505;
+const PM = { port: 0x600, sci: 9 } as const;
+const RESET_PORT = 0xcf9;
+const ISA_INTERRUPTS = 16;
+
+/** Shared memory of a PC's devices, the same for every thread. Clonable to another thread. */
+export interface PcMemory {
+  readonly board: SharedArrayBuffer;
+  /** Levels of the ISA interrupt lines, as KVM was told last. */
+  readonly levels: SharedArrayBuffer;
+  readonly cpus: number;
+}
+
+/** What a PC's devices reach outside. */
+export interface PcWiring {
+  readonly vm: Vm;
+  readonly console: ByteSink;
+  readonly input: ByteSource;
+  readonly ends: EndSink;
+  readonly unclaimed: { readonly pio: () => void; readonly mmio: () => void };
+}
+
+export const makePcMemory = (cpus: number): PcMemory => ({
+  board: boardBuffer(),
+  levels: new SharedArrayBuffer(ISA_INTERRUPTS),
+  cpus,
+});
+
+/** The ACPI tables that describe this PC, and where they go. */
+export function pcAcpiTables(cpus: number): { readonly address: number; readonly bytes: Uint8Array } {
+  const bytes = acpiTables({
+    base: ACPI_TABLES_START,
+    cpus,
+    pm: PM,
+    resetPort: RESET_PORT,
+    resetValue: RESET_VALUE,
+    pvpanicPort: PVPANIC_PORT,
+    serial: [COM1],
+    rtcPort: RTC_PORT,
+  });
+  return { address: ACPI_TABLES_START, bytes };
+}
+
+const clock: Clock = { now: () => native.monotonicNs(), wallMs: () => Date.now() };
+
+/** The PC's devices on their buses. Every thread that touches a device makes one over the same memory. */
+export class Pc {
+  readonly pio: Bus;
+  readonly mmio: Bus;
+  readonly #uart: Placed<Uart>;
+
+  /** @param init given by the thread that makes the machine, once: the state that firmware leaves */
+  constructor({ board: buffer, levels, cpus }: PcMemory, wiring: PcWiring, init?: { readonly ramBytes: number }) {
+    const { console, input, ends, unclaimed } = wiring;
+    this.pio = new Bus('port', { unclaimed: unclaimed.pio });
+    this.mmio = new Bus('MMIO address', { unclaimed: unclaimed.mmio });
+    // The main thread hands input to the UART; all else is touched by vCPUs only.
+    const board = new Board(buffer, (name) => cpus > 1 || name === 'uart');
+    const line = (irq: number) => new IsaLine(wiring.vm, irq, new Uint8Array(levels));
+    const self = <D>(device: D): D => device;
+    const at = (start: number, size: number, width: 1 | 4 = 1) => ({ bus: this.pio, start, size, width });
+
+    this.#uart = board.place('uart', uartState, (s) => new Uart(s, line(COM1.irq), console, input), {
+      ...at(COM1.port, 8),
+      registers: self,
+    });
+    board.place(
+      'rtc',
+      rtcState,
+      (s) => {
+        if (init !== undefined) initRtc(s, cmosSizes(init.ramBytes));
+        return new Rtc(s, clock);
+      },
+      { ...at(RTC_PORT, 2), registers: self },
+    );
+    const dataPort: Placement<I8042> = { ...at(KEYBOARD.data, 1), registers: (d) => d.dataPort };
+    const commandPort: Placement<I8042> = { ...at(KEYBOARD.command, 1), registers: (d) => d.commandPort };
+    board.place(
+      'i8042',
+      i8042State,
+      (s) => {
+        if (init !== undefined) initI8042(s);
+        return new I8042(s, line(KEYBOARD.irq), ends);
+      },
+      dataPort,
+      commandPort,
+    );
+    board.place('post-code', postCodeState, (s) => new PostCode(s), { ...at(POST_CODE_PORT, 1), registers: self });
+    board.place('debug-console', struct({}), () => new DebugConsole(console), {
+      ...at(DEBUG_CONSOLE_PORT, 1),
+      registers: self,
+    });
+    board.place('debug-exit', debugExitState, (s) => new DebugExit(s, ends), {
+      ...at(DEBUG_EXIT_PORT, 4, 4),
+      registers: self,
+    });
+    board.place('pvpanic', pvpanicState, (s) => new Pvpanic(s, ends), { ...at(PVPANIC_PORT, 1), registers: self });
+    board.place('acpi-pm', acpiPmState, (s) => new AcpiPm(s, line(PM.sci), clock, ends), {
+      ...at(PM.port, 12, 4),
+      registers: self,
+    });
+    board.place('reset-control', resetControlState, (s) => new ResetControl(s, ends), {
+      ...at(RESET_PORT, 1),
+      registers: self,
+    });
+  }
+
+  /** There is console input: the UART takes what it has room for. From any thread. */
+  receive(): void {
+    const { device, lock } = this.#uart;
+    lock.acquire();
+    try {
+      device.receive();
+    } finally {
+      lock.release();
+    }
+  }
+}
+
+function cmosSizes(ramBytes: number): { below4GiB: number; above4GiB: number } {
+  const [low, high] = ramRanges(ramBytes);
+  return { below4GiB: low?.size ?? 0, above4GiB: high?.size ?? 0 };
+}
+
+/** A line of KVM's PIC and I/O APIC: told only when its level changes. The device's lock covers it. */
+class IsaLine implements InterruptLine {
+  constructor(
+    private readonly vm: Vm,
+    private readonly irq: number,
+    private readonly levels: Uint8Array,
+  ) {}
+
+  set(level: boolean): void {
+    const value = level ? 1 : 0;
+    if (this.levels[this.irq] === value) return;
+    this.levels[this.irq] = value;
+    this.vm.irqLine(this.irq, value);
+  }
+}

@@ -1,0 +1,48 @@
+import { exitName } from '../kvm/exit-words.js';
+import type { ControlBlock } from './control.js';
+
+/** What a machine's vCPUs did, added up over all of them. */
+export interface MachineStats {
+  readonly exits: {
+    readonly total: number;
+    /** By KVM's name of the reason, without KVM_EXIT_. */
+    readonly byReason: Readonly<Record<string, number>>;
+  };
+  /** Nanoseconds inside and outside of KVM_RUN; absent where the machine is not timed. */
+  readonly time?: { readonly insideNs: number; readonly outsideNs: number };
+  /** Accesses that no device claimed, in bytes. */
+  readonly unclaimed: { readonly pio: number; readonly mmio: number };
+  /** KVM's own counters of the vCPUs; absent where KVM has none to read. */
+  readonly kvm?: Readonly<Record<string, number>>;
+}
+
+/** Reads what the vCPU threads counted. */
+export function collectStats(
+  controls: readonly ControlBlock[],
+  timed: boolean,
+  kvm: Readonly<Record<string, number>> | undefined,
+): MachineStats {
+  const byReason: Record<string, number> = {};
+  const unclaimed = { pio: 0, mmio: 0 };
+  let total = 0;
+  let insideNs = 0;
+  let outsideNs = 0;
+  for (const control of controls) {
+    control.byReason.forEach((count, reason) => {
+      if (count === 0) return;
+      total += count;
+      const name = exitName(reason).replace('KVM_EXIT_', '');
+      byReason[name] = (byReason[name] ?? 0) + count;
+    });
+    const { unclaimedPio, unclaimedMmio, startTicks, endTicks, startNs, endNs, insideTicks } = control.fields;
+    unclaimed.pio += unclaimedPio;
+    unclaimed.mmio += unclaimedMmio;
+    const ticks = endTicks - startTicks;
+    if (ticks <= 0) continue;
+    const inside = (insideTicks / ticks) * (endNs - startNs);
+    insideNs += inside;
+    outsideNs += endNs - startNs - inside;
+  }
+  const time = timed ? { time: { insideNs: Math.round(insideNs), outsideNs: Math.round(outsideNs) } } : {};
+  return { exits: { total, byReason }, ...time, unclaimed, ...(kvm === undefined ? {} : { kvm }) };
+}

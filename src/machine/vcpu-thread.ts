@@ -1,0 +1,165 @@
+import { parentPort } from 'node:worker_threads';
+import { messageOf } from '../errors.js';
+import { describeExit } from '../kvm/exit-words.js';
+import { native } from '../kvm/native.js';
+import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
+import { Vm, type VmHandle } from '../kvm/vm.js';
+import { ByteRing } from '../memory/ring.js';
+import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING } from './control.js';
+import { type LoopContext, runLoop } from './loop.js';
+import { otherExitEnd } from './outcome.js';
+import { Pc, type PcMemory } from './pc.js';
+import type { ThreadEnd } from './thread-end.js';
+
+const EINTR = 4;
+const EAGAIN = 11;
+/** How long a full output ring is waited for before the command is looked at again. */
+const STOP_CHECK_MS = 20;
+
+/** What a vCPU thread is given. */
+export interface VcpuJob {
+  readonly vcpu: VcpuHandle;
+  readonly vm: VmHandle;
+  readonly pc: PcMemory;
+  readonly control: SharedArrayBuffer;
+  readonly output: SharedArrayBuffer;
+  readonly input: SharedArrayBuffer;
+  /** Whether the time inside KVM_RUN is taken. */
+  readonly timed: boolean;
+}
+
+export type ThreadMessage =
+  | { readonly type: 'output' }
+  | { readonly type: 'input-room' }
+  | { readonly type: 'inspected' }
+  | { readonly type: 'ended'; readonly end: ThreadEnd };
+
+const port = parentPort;
+if (port === null) throw new Error('this module is a worker');
+const post = (message: ThreadMessage): void => port.postMessage(message);
+
+/** One vCPU: its devices, its loop, and what the main thread wants of it. */
+class VcpuThread {
+  readonly #control: ControlBlock;
+  readonly #vcpu: Vcpu;
+  readonly #context: LoopContext;
+  #end: ThreadEnd = { reason: 'stopped' };
+
+  constructor(job: VcpuJob) {
+    this.#control = new ControlBlock(job.control);
+    this.#vcpu = Vcpu.fromHandle(job.vcpu);
+    const { fields, byReason } = this.#control;
+    const output = new ByteRing(job.output);
+    const input = new ByteRing(job.input);
+    const half = input.capacity / 2;
+    const pc = new Pc(job.pc, {
+      vm: Vm.fromHandle(job.vm),
+      console: { write: (byte) => this.#send(output, byte) },
+      input: {
+        next: () => {
+          const byte = input.shift();
+          if (input.length <= half && input.wordWanted) post({ type: 'input-room' });
+          return byte;
+        },
+        get ready() {
+          return input.length > 0;
+        },
+      },
+      ends: { end: (end) => this.#endWith(end) },
+      unclaimed: {
+        pio: () => {
+          fields.unclaimedPio++;
+        },
+        mmio: () => {
+          fields.unclaimedMmio++;
+        },
+      },
+    });
+    this.#context = {
+      run: this.#vcpu.makeRun(job.timed ? this.#control.insideTicks : null),
+      page: this.#vcpu.page,
+      pio: pc.pio,
+      mmio: pc.mmio,
+      counts: byReason,
+      interrupted: (errno) => this.#interrupted(errno),
+      otherExit: (reason) => this.#otherExit(reason),
+      ended: false,
+    };
+  }
+
+  run(): ThreadEnd {
+    const { fields } = this.#control;
+    fields.tid = native.gettid();
+    this.#control.state = STATE_RUNNING;
+    fields.startNs = native.monotonicNs();
+    fields.startTicks = native.rdtsc();
+    try {
+      if (this.#control.command !== COMMAND_STOP) runLoop(this.#context);
+    } catch (error) {
+      this.#end = {
+        reason: 'bug',
+        message: error instanceof Error ? (error.stack ?? error.message) : messageOf(error),
+      };
+    } finally {
+      fields.endTicks = native.rdtsc();
+      fields.endNs = native.monotonicNs();
+    }
+    return this.#end;
+  }
+
+  #endWith(end: ThreadEnd): void {
+    // The first end counts: a guest may go on writing to the port.
+    if (this.#context.ended) return;
+    this.#context.ended = true;
+    this.#end = end;
+  }
+
+  /** A byte for the console: waits while the reader is slow, but not beyond a stop. */
+  #send(output: ByteRing, byte: number): void {
+    while (!output.push(byte)) {
+      if (output.wordWanted) post({ type: 'output' });
+      output.waitForRoom(STOP_CHECK_MS);
+      if (this.#control.command === COMMAND_STOP) return;
+    }
+    if (output.wordWanted) post({ type: 'output' });
+  }
+
+  #interrupted(errno: number): boolean {
+    if (errno === EAGAIN) return true;
+    if (errno !== EINTR) {
+      this.#end = { reason: 'run-failed', errno };
+      return false;
+    }
+    this.#vcpu.page.immediateExit = 0;
+    // Read after immediateExit is cleared: a stop that comes later sets it again, and kicks.
+    if (this.#control.command === COMMAND_STOP) return false;
+    const { fields } = this.#control;
+    fields.mpState = this.#vcpu.getMpState();
+    fields.interruptFlag = (this.#vcpu.getRegs().rflags & RFLAGS_IF) === 0n ? 0 : 1;
+    this.#control.answerInspection();
+    post({ type: 'inspected' });
+    return true;
+  }
+
+  #otherExit(exitReason: number): boolean {
+    const { page } = this.#vcpu;
+    this.#end = otherExitEnd(page) ?? { reason: 'exit', exitReason, words: describeExit(page) };
+    return false;
+  }
+}
+
+/** The interrupt enable flag (SDM volume 1, 3.4.3). */
+const RFLAGS_IF = 1n << 9n;
+
+port.once('message', (job: VcpuJob) => {
+  const control = new ControlBlock(job.control);
+  let end: ThreadEnd;
+  try {
+    end = new VcpuThread(job).run();
+  } catch (error) {
+    end = { reason: 'bug', message: messageOf(error) };
+  }
+  post({ type: 'ended', end });
+  control.state = STATE_ENDED;
+  port.close();
+});
