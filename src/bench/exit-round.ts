@@ -1,0 +1,116 @@
+/**
+ * `node exit-round.js IMAGE EXITS COLD`: one round of `vmlaunch bench exit` in TypeScript, in a process of its own, so
+ * that the first exits meet cold code. It makes the VM that native/bench-exit.c makes, runs the machine's own loop,
+ * and prints what that prints: {"coldNs":…,"warmNs":…} for the first COLD exits and for the others.
+ */
+import { readFileSync } from 'node:fs';
+import { planFlat } from '../boot/flat.js';
+import { PostCode, postCodeState } from '../devices/debug-port.js';
+import { VmError } from '../errors.js';
+import { describeExit } from '../kvm/exit-words.js';
+import { Kvm } from '../kvm/kvm.js';
+import { native } from '../kvm/native.js';
+import type { Vcpu } from '../kvm/vcpu.js';
+import type { Vm } from '../kvm/vm.js';
+import { enter } from '../machine/boot-cpu.js';
+import { Bus } from '../machine/bus.js';
+import { ControlBlock } from '../machine/control.js';
+import { type LoopContext, runLoop } from '../machine/loop.js';
+import { GuestMemory } from '../memory/guest-memory.js';
+import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE, MIB } from '../memory/map.js';
+import { makeRam } from '../memory/ram.js';
+
+const RAM_BYTES = 4 * MIB;
+const POST_CODE_PORT = 0x80;
+const EINTR = 4;
+const EAGAIN = 11;
+
+/** The POST port, and a count of the writes that stops the loop. */
+class CountedPostCode extends PostCode {
+  #left: number;
+  #isCold = true;
+  coldEndNs = 0;
+
+  constructor(
+    readonly context: LoopContext,
+    cold: number,
+    readonly warm: number,
+  ) {
+    super(postCodeState.over(new SharedArrayBuffer(postCodeState.size)));
+    this.#left = cold;
+  }
+
+  override write(offset: number, value: number): void {
+    super.write(offset, value);
+    if (--this.#left === 0) this.#next();
+  }
+
+  #next(): void {
+    if (!this.#isCold) {
+      this.context.ended = true;
+      return;
+    }
+    this.coldEndNs = native.monotonicNs();
+    this.#isCold = false;
+    this.#left = this.warm;
+  }
+}
+
+function makeVm(kvm: Kvm, imageFile: string): { vm: Vm; vcpu: Vcpu } {
+  const vm = kvm.createVm();
+  const ram = makeRam(RAM_BYTES);
+  vm.setIdentityMapAddr(KVM_IDENTITY_MAP_BASE);
+  vm.setTssAddr(KVM_TSS_BASE);
+  ram.forEach(({ start, size, buffer, offset }, slot) => {
+    vm.setUserMemoryRegion({ slot, guestPhysAddr: start, view: new Uint8Array(buffer, offset, size) });
+  });
+  vm.createIrqchip();
+  vm.createPit2({ speakerDummy: true });
+  const vcpu = vm.createVcpu(0);
+  vcpu.setCpuid2(kvm.getSupportedCpuid());
+  const plan = planFlat(readFileSync(imageFile), { mode: 'protected', ramBytes: RAM_BYTES });
+  const memory = new GuestMemory(ram);
+  for (const { address, bytes } of plan.segments) memory.write(address, bytes);
+  enter(vcpu, plan.entry);
+  return { vm, vcpu };
+}
+
+function makeContext(vcpu: Vcpu): LoopContext {
+  const refuse = (address: number): never => {
+    throw new VmError('BUG', `the benchmark's guest did I/O at 0x${address.toString(16)}`);
+  };
+  return {
+    run: vcpu.makeRun(),
+    page: vcpu.page,
+    pio: new Bus('port', { unclaimed: refuse }),
+    mmio: new Bus('MMIO address', { unclaimed: refuse }),
+    counts: new ControlBlock(ControlBlock.makeBuffer()).byReason,
+    interrupted: (errno) => {
+      if (errno === EINTR || errno === EAGAIN) return true;
+      throw new VmError('KVM_CALL_FAILED', `KVM_RUN failed: errno ${errno}`);
+    },
+    otherExit: () => {
+      throw new VmError('EXIT_UNHANDLED', describeExit(vcpu.page));
+    },
+    ended: false,
+  };
+}
+
+function runRound(image: string, exits: number, cold: number): { coldNs: number; warmNs: number } {
+  using kvm = Kvm.open();
+  const { vm, vcpu } = makeVm(kvm, image);
+  try {
+    const context = makeContext(vcpu);
+    const port = new CountedPostCode(context, cold, exits - cold);
+    context.pio.add({ name: 'post-code', start: POST_CODE_PORT, size: 1, width: 1 }, port);
+    const startNs = native.monotonicNs();
+    runLoop(context);
+    const endNs = native.monotonicNs();
+    return { coldNs: port.coldEndNs - startNs, warmNs: endNs - port.coldEndNs };
+  } finally {
+    vm.close();
+  }
+}
+
+const [image = '', exits, cold] = process.argv.slice(2);
+process.stdout.write(`${JSON.stringify(runRound(image, Number(exits), Number(cold)))}\n`);

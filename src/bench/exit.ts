@@ -1,0 +1,142 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { messageOf, VmError } from '../errors.js';
+import { localFlavour } from '../kvm/flavour.js';
+import { type Interval, median, medianInterval } from './statistics.js';
+
+/** Exits of a round that count as cold. */
+export const COLD_EXITS = 5000;
+export const LEAST_ROUNDS = 7;
+const DEFAULT_EXITS = 30_000;
+
+/** On the vtx host time is a count: 100 million instructions are a second by definition. */
+const NS_PER_INSTRUCTION = 10;
+
+export interface ExitBenchOptions {
+  /** 7 or more; 7 by default. */
+  readonly rounds?: number | undefined;
+  /** Exits of each round, the cold ones included: above 5,000; 30,000 by default. */
+  readonly exits?: number | undefined;
+  readonly progress?: (line: string) => void;
+}
+
+/** Something for the first exits of a process, and for the rest. */
+export interface ColdWarm<T> {
+  readonly cold: T;
+  readonly warm: T;
+}
+
+export interface ExitBenchRound {
+  readonly c: ColdWarm<number>;
+  readonly typescript: ColdWarm<number>;
+}
+
+/** What `vmlaunch bench exit` measured. Times are one exit's, in `unit`. */
+export interface ExitBenchResult {
+  readonly host: 'local' | 'svm' | 'vtx';
+  /** The KVM module: kvm_intel, kvm_amd … */
+  readonly flavour: string;
+  readonly unit: 'ns' | 'instructions';
+  readonly exits: { readonly cold: number; readonly warm: number };
+  /** Medians. */
+  readonly c: ColdWarm<number>;
+  readonly typescript: ColdWarm<number>;
+  /** Medians of the rounds' ratios TypeScript/C. */
+  readonly ratio: ColdWarm<number>;
+  /** Their 95 % bootstrap intervals. */
+  readonly interval: ColdWarm<Interval>;
+  readonly rounds: readonly ExitBenchRound[];
+}
+
+/**
+ * Measures what an exit costs under the TypeScript loop and under a loop in C, on this host's KVM: a guest does OUT
+ * for ever. Each side of a round is a new process; the sides alternate, and so does which of them is first.
+ * @throws VmError OPTION_INVALID, SETUP_FAILED (not built), KVM_CALL_FAILED (a side failed; its words)
+ */
+export async function benchExit(options: ExitBenchOptions = {}): Promise<ExitBenchResult> {
+  const { rounds: count = LEAST_ROUNDS, exits = DEFAULT_EXITS, progress = () => {} } = options;
+  checkNumber('rounds', count, LEAST_ROUNDS);
+  checkNumber('exits', exits, COLD_EXITS + 1);
+  const host = hostKind();
+  const scale = host === 'vtx' ? 1 / NS_PER_INSTRUCTION : 1;
+  const rounds: ExitBenchRound[] = [];
+  for (let i = 0; i < count; i++) {
+    progress(`round ${i + 1} of ${count}`);
+    rounds.push(await measureRound(exits, scale, i % 2 === 0));
+  }
+  const typescript = pair((part) => median(rounds.map((round) => round.typescript[part])));
+  const c = pair((part) => median(rounds.map((round) => round.c[part])));
+  const ratios = pair((part) => rounds.map((round) => round.typescript[part] / round.c[part]));
+  return {
+    host,
+    flavour: localFlavour().flavour,
+    unit: host === 'vtx' ? 'instructions' : 'ns',
+    exits: { cold: COLD_EXITS, warm: exits - COLD_EXITS },
+    c,
+    typescript,
+    ratio: pair((part) => median(ratios[part])),
+    interval: pair((part) => medianInterval(ratios[part])),
+    rounds,
+  };
+}
+
+function pair<T>(of: (part: 'cold' | 'warm') => T): ColdWarm<T> {
+  return { cold: of('cold'), warm: of('warm') };
+}
+
+function checkNumber(name: string, value: number, least: number): void {
+  if (Number.isSafeInteger(value) && value >= least) return;
+  throw new VmError('OPTION_INVALID', `${name}: ${value} is not a whole number of at least ${least}`);
+}
+
+/** A nested host says which it is on its kernel's command line. */
+function hostKind(): ExitBenchResult['host'] {
+  const kind = /(?:^|\s)vmlaunch\.host=(svm|vtx)(?:\s|$)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1];
+  return kind === 'svm' || kind === 'vtx' ? kind : 'local';
+}
+
+const buildPath = (name: string): string => fileURLToPath(new URL(`../../build/${name}`, import.meta.url));
+const IMAGE = buildPath('guest-images/out-loop.bin');
+const C_LOOP = buildPath('Release/bench-exit');
+const TYPESCRIPT_LOOP = fileURLToPath(new URL('../../dist/bench/exit-round.js', import.meta.url));
+
+async function measureRound(exits: number, scale: number, isCFirst: boolean): Promise<ExitBenchRound> {
+  const runC = () => measure('C', C_LOOP, [], exits, scale);
+  const runTypescript = () => measure('TypeScript', process.execPath, [TYPESCRIPT_LOOP], exits, scale);
+  if (isCFirst) {
+    const c = await runC();
+    return { c, typescript: await runTypescript() };
+  }
+  const typescript = await runTypescript();
+  return { typescript, c: await runC() };
+}
+
+const run = promisify(execFile);
+
+async function measure(
+  side: string,
+  program: string,
+  args: readonly string[],
+  exits: number,
+  scale: number,
+): Promise<ColdWarm<number>> {
+  const { stdout } = await run(program, [...args, IMAGE, `${exits}`, `${COLD_EXITS}`]).catch((error: unknown) => {
+    throw failure(side, program, error);
+  });
+  const { coldNs, warmNs } = JSON.parse(stdout) as { coldNs: number; warmNs: number };
+  return { cold: (coldNs / COLD_EXITS) * scale, warm: (warmNs / (exits - COLD_EXITS)) * scale };
+}
+
+function failure(side: string, program: string, error: unknown): VmError {
+  const { code, stderr = '' } = error as { code?: unknown; stderr?: string };
+  if (code === 'ENOENT') {
+    return new VmError('SETUP_FAILED', `${program} is missing: the project is not built`, {
+      hint: 'Type: npm run build',
+      cause: error,
+    });
+  }
+  const words = stderr.split('\n').find((line) => /error|:/i.test(line)) ?? messageOf(error);
+  return new VmError('KVM_CALL_FAILED', `the ${side} loop failed: ${words.trim()}`, { cause: error });
+}
