@@ -3,7 +3,8 @@ import os from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { messageOf, VmError } from '../errors.js';
 import { deferred } from './deferred.js';
-import { Host, type HostClock, type HostFile, type Job } from './host.js';
+import type { HostFile } from './file.js';
+import { Host, type HostClock, type Job } from './host.js';
 import type { HostKind } from './kind.js';
 import { prepareHost } from './prepare.js';
 

@@ -12,8 +12,6 @@ import { DEFAULT_MEMORY_MIB, type HostKind, KVM_MODULE } from './kind.js';
 import type { BootFiles, EmulatorFiles, StartMode } from './launch.js';
 import { projectFiles } from './project.js';
 
-export type { HostFile } from './file.js';
-
 /** A nested host that can be started: its snapshot in the cache, and what that was made from. */
 export interface PreparedHost {
   readonly kind: HostKind;

@@ -1,6 +1,7 @@
 /** The Differentiated System Description Table: how to power off, and the devices that systems find only here. */
 import { type Aml, device, eisaId, integer, ioPorts, irq, name, packageOf, resources, scope, string } from './aml.js';
 
+/** SLP_TYP of soft-off, as `\_S5` gives it: what the guest writes to PM1 control with SLP_EN. */
 export const S5_SLEEP_TYPE = 5;
 
 const RTC_IRQ = 8;

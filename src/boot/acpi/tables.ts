@@ -23,9 +23,6 @@ export interface AcpiOptions {
   readonly rtcPort: number;
 }
 
-/** SLP_TYP of soft-off, as `\_S5` gives it: what the guest writes to PM1 control with SLP_EN. */
-export { S5_SLEEP_TYPE } from './dsdt.js';
-
 const HEADER_BYTES = 36;
 const TABLE_ALIGNMENT = 16;
 const RSDP_BYTES = 36;

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { eisaId, integer, nameString, withPackageLength } from '../../../src/boot/acpi/aml.js';
-import { type AcpiOptions, acpiTables, S5_SLEEP_TYPE } from '../../../src/boot/acpi/tables.js';
+import { S5_SLEEP_TYPE } from '../../../src/boot/acpi/dsdt.js';
+import { type AcpiOptions, acpiTables } from '../../../src/boot/acpi/tables.js';
 import { AcpiPm, acpiPmState } from '../../../src/devices/acpi-pm.js';
 import { VmError } from '../../../src/errors.js';
 import { thrownBy } from './bzimage.js';
