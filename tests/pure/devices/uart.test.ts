@@ -1,172 +1,36 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Uart, uartState } from '../../../src/devices/uart.js';
-import { inb, outb, QueuedBytes, RecordedBytes, RecordedLine } from './parts.js';
+import { inb, QueuedBytes, RecordedLine } from './parts.js';
+import {
+  DATA_READY,
+  FCR,
+  FIFO_ON,
+  FIFO_TRIGGER_8,
+  IER,
+  IER_MSI,
+  IER_RDI,
+  IER_RLSI,
+  IER_THRI,
+  IIR,
+  LCR,
+  LSR,
+  LSR_IDLE,
+  MCR,
+  MCR_DTR_RTS,
+  MCR_LOOP,
+  MCR_OUT2,
+  MSR,
+  OVERRUN,
+  RX,
+  SCR,
+  TX,
+  uartRig,
+} from './uart-rig.js';
 
-const RX = 0;
-const TX = 0;
-const IER = 1;
-const IIR = 2;
-const FCR = 2;
-const EFR = 2;
-const LCR = 3;
-const MCR = 4;
-const LSR = 5;
-const MSR = 6;
-const SCR = 7;
-
-const IER_RDI = 1;
-const IER_THRI = 2;
-const IER_RLSI = 4;
-const IER_MSI = 8;
-const FIFO_ON = 0x01;
-const FIFO_TRIGGER_8 = 0x81;
-const MCR_DTR_RTS = 0x03;
-const MCR_OUT2 = 0x08;
-const MCR_LOOP = 0x10;
-const LSR_IDLE = 0x60;
-const DATA_READY = 0x01;
-const OVERRUN = 0x02;
-
-let state = uartState.make();
-let irq = new RecordedLine();
-let out = new RecordedBytes();
-let far = new QueuedBytes();
-let uart = new Uart(state, irq, out, far);
+let { state, irq, out, far, uart, read, write, arrives, drain } = uartRig();
 
 beforeEach(() => {
-  state = uartState.make();
-  irq = new RecordedLine();
-  out = new RecordedBytes();
-  far = new QueuedBytes();
-  uart = new Uart(state, irq, out, far);
-});
-
-const read = (offset: number): number => inb(uart, offset);
-const write = (offset: number, value: number): void => outb(uart, offset, value);
-
-/** Another thread brings input. */
-function arrives(text: string): void {
-  far.push(text);
-  uart.receive();
-}
-
-/** All that a driver's interrupt handler would take: while DR, read RX. */
-function drain(): string {
-  const bytes: number[] = [];
-  while (read(LSR) & DATA_READY) bytes.push(read(RX));
-  return Buffer.from(bytes).toString('latin1');
-}
-
-/** The accesses of Linux's 8250 driver when it looks for a port (drivers/tty/serial/8250, autoconfig), in order. */
-function probeAsLinux(): { ier: number[]; loop: number; iir: number; efr: number } {
-  const savedIer = read(IER);
-  write(IER, 0);
-  const none = read(IER);
-  write(IER, 0x0f);
-  const all = read(IER);
-  write(IER, savedIer);
-  const savedMcr = read(MCR);
-  const savedLcr = read(LCR);
-  write(MCR, MCR_LOOP | 0x0a);
-  const loop = read(MSR) & 0xf0;
-  write(MCR, savedMcr);
-  write(LCR, 0xbf);
-  write(EFR, 0);
-  write(LCR, 0);
-  write(FCR, FIFO_ON);
-  const iir = read(IIR);
-  write(LCR, 0xbf);
-  const efr = read(EFR);
-  write(LCR, savedLcr);
-  write(MCR, savedMcr);
-  clearFifos();
-  read(RX);
-  write(IER, 0);
-  return { ier: [none, all], loop, iir, efr };
-}
-
-function clearFifos(): void {
-  write(FCR, FIFO_ON);
-  write(FCR, FIFO_ON | 0x06);
-  write(FCR, 0);
-}
-
-/** The accesses of the same driver when the port is opened (serial8250_do_startup, set_termios), in order. */
-function openAsLinux(): { firstIir: number; secondIir: number } {
-  clearFifos();
-  for (const register of [LSR, RX, IIR, MSR]) read(register);
-  write(LCR, 3);
-  write(MCR, MCR_OUT2);
-  write(IER, IER_THRI);
-  const firstIir = read(IIR);
-  write(IER, 0);
-  write(IER, IER_THRI);
-  const secondIir = read(IIR);
-  write(IER, 0);
-  for (const register of [LSR, RX, IIR, MSR]) read(register);
-  write(IER, IER_RDI | IER_RLSI);
-  write(LCR, 0x83);
-  write(0, 1);
-  write(1, 0);
-  write(LCR, 3);
-  write(FCR, FIFO_ON);
-  write(FCR, FIFO_TRIGGER_8);
-  write(MCR, MCR_OUT2 | MCR_DTR_RTS);
-  return { firstIir, secondIir };
-}
-
-describe('as Linux probes it', () => {
-  it('is a 16550A', () => {
-    const found = probeAsLinux();
-    expect(found.ier).toEqual([0, 0x0f]);
-    expect(found.loop).toBe(0x90);
-    expect(found.iir & 0xc0).toBe(0xc0);
-    // No EFR: its place still is IIR, not 0, or it would be taken for a 16650.
-    expect(found.efr).not.toBe(0);
-    expect(out.bytes).toEqual([]);
-  });
-
-  it('has no 64-byte FIFO, no UUE bit in IER, and counts 16 bytes in loopback', () => {
-    write(FCR, FIFO_ON | 0x20);
-    expect(read(IIR) & 0x20).toBe(0);
-    write(IER, 0x40);
-    expect(read(IER)).toBe(0);
-    write(FCR, FIFO_ON | 0x06);
-    write(MCR, MCR_LOOP);
-    for (let i = 0; i < 256; i++) write(TX, i);
-    expect(drain()).toHaveLength(16);
-    expect(out.bytes).toEqual([]);
-  });
-
-  it('sends the THR-empty interrupt again each time it is turned on', () => {
-    probeAsLinux();
-    const { firstIir, secondIir } = openAsLinux();
-    expect(firstIir & 0x0f).toBe(0x02);
-    expect(secondIir & 0x0f).toBe(0x02);
-  });
-
-  it.each([
-    ['', false],
-    ['after an early console that had set DTR and RTS', true],
-  ])('loses no byte of input that waited from the start %s', (_when, earlyConsole) => {
-    arrives('first line\nsecond line, longer than any FIFO\n');
-    if (earlyConsole) {
-      write(IER, 0);
-      write(FCR, 0);
-      write(MCR, MCR_DTR_RTS);
-      for (const byte of Buffer.from('early')) {
-        while ((read(LSR) & 0x20) === 0);
-        write(TX, byte);
-      }
-    }
-    probeAsLinux();
-    // The serial core takes RTS away until the port is opened.
-    write(MCR, 0);
-    openAsLinux();
-    expect(irq.level).toBe(true);
-    expect(drain()).toBe('first line\nsecond line, longer than any FIFO\n');
-    expect(irq.level).toBe(false);
-  });
+  ({ state, irq, out, far, uart, read, write, arrives, drain } = uartRig());
 });
 
 describe('registers', () => {
