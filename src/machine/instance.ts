@@ -13,7 +13,7 @@ import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE } from '../memory/map.js';
 import { makeRam, type RamPiece, releaseRam } from '../memory/ram.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
-import { ControlBlock, STATE_ENDED, STATE_STARTING } from './control.js';
+import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import type { ThreadEnd } from './thread-end.js';
@@ -60,7 +60,7 @@ export class Instance {
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
   #haltCheck: NodeJS.Timeout | undefined;
-  #exitsAtLastCheck: number[] = [];
+  #exitsAtLastCheck: readonly number[] = [];
   #closed = false;
 
   /** @throws VmError where KVM refuses, or the plan does not fit the RAM; nothing is left behind then */
@@ -105,12 +105,7 @@ export class Instance {
 
   /** Makes KVM_RUN return on every vCPU that runs, so that it looks at its command. */
   kick(): void {
-    for (const { vcpu, control } of this.cpus) {
-      if (control.state === STATE_ENDED) continue;
-      if (control.state === STATE_STARTING) continue; // it looks at its command first of all
-      vcpu.page.immediateExit = 1;
-      native.kick(control.fields.tid);
-    }
+    for (const cpu of this.cpus) kickCpu(cpu);
   }
 
   /** Ends every vCPU and waits for it without the event loop: for the end of the process. */
@@ -240,11 +235,10 @@ export class Instance {
   /** A vCPU that is halted inside KVM makes no exits: ask those that made none since the last time. */
   #askIdleCpus(): void {
     const exits = this.cpus.map(({ control }) => control.exits);
-    this.cpus.forEach(({ vcpu, control }, i) => {
-      if (exits[i] !== this.#exitsAtLastCheck[i] || control.state === STATE_ENDED) return;
-      control.requestInspection();
-      vcpu.page.immediateExit = 1;
-      native.kick(control.fields.tid);
+    this.cpus.forEach((cpu, i) => {
+      if (exits[i] !== this.#exitsAtLastCheck[i]) return;
+      cpu.control.requestInspection();
+      kickCpu(cpu);
     });
     this.#exitsAtLastCheck = exits;
   }
@@ -257,4 +251,11 @@ export class Instance {
     });
     if (dead && this.#end === undefined) this.stop({ reason: 'halted' });
   }
+}
+
+/** A thread that starts looks at its command by itself; one that has ended may be another's by now. */
+function kickCpu({ vcpu, control }: Cpu): void {
+  if (control.state !== STATE_RUNNING) return;
+  vcpu.page.immediateExit = 1;
+  native.kick(control.fields.tid);
 }

@@ -1,3 +1,5 @@
+import { native } from '../kvm/native.js';
+
 /** What can be stopped at the end of the process. */
 interface Stoppable {
   stopNow(): void;
@@ -15,6 +17,7 @@ class Running {
     this.#instances.add(instance);
     if (this.#registered) return;
     this.#registered = true;
+    native.installKickHandler();
     process.on('exit', () => {
       for (const running of this.#instances) running.stopNow();
     });
