@@ -30,6 +30,10 @@
         out     %\register, %dx
         .endm
 
+        .subsection 1
+names:                                  /* before the first that is recorded */
+        .subsection 0
+
 main:
         mov     $RESULTS, %edi
         out_byte UART_FCR, 0
@@ -85,8 +89,6 @@ main:
         jmp     2b
 3:      finish  0
 
-        .subsection 1
-names:
         .subsection 2
-        .byte   0
+        .byte   0                       /* ends the names */
         .subsection 0

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { Machine, type MachineEnd, type MachineOptions } from '../../../dist/index.js';
+import type { Case, CaseContext } from '../case.js';
+import { ENDING_GUESTS, floodBytes, mmioOutput, STRING_IO_DEBUG_OUTPUT, WIDE_IO_OUTPUT } from '../guests.js';
+
+const FLAT = { flat: 'protected', loadAddress: 0x100000, memory: '16M' } as const;
+
+function optionsFor({ guestImages }: CaseContext, image: string): MachineOptions {
+  return { image: `${guestImages}/${image}.bin`, ...FLAT };
+}
+
+/** Runs a guest to its end with `input` on its console. */
+async function run(options: MachineOptions, input?: string): Promise<{ end: MachineEnd; output: Buffer }> {
+  await using machine = await Machine.create(options);
+  const chunks: Buffer[] = [];
+  machine.output.on('data', (chunk: Buffer) => chunks.push(chunk));
+  if (input !== undefined) machine.input.write(input);
+  machine.start();
+  const end = await machine.ended;
+  if (!machine.output.readableEnded) await new Promise((resolve) => machine.output.once('end', resolve));
+  return { end, output: Buffer.concat(chunks) };
+}
+
+/** Starts a guest and resolves when its console has shown `text`. */
+async function runUntil(machine: Machine, text: string): Promise<void> {
+  const shown = new Promise<void>((resolve) => {
+    let seen = '';
+    machine.output.on('data', (chunk: Buffer) => {
+      seen += chunk.toString('latin1');
+      if (seen.includes(text)) resolve();
+    });
+  });
+  machine.start();
+  await shown;
+}
+
+const endings: readonly Case[] = ENDING_GUESTS.map((guest) => ({
+  name: `the guest ${guest.image} ends by ${guest.end}`,
+  async run(context) {
+    const { end, output } = await run(optionsFor(context, guest.image));
+    assert.equal(output.toString('latin1'), guest.output);
+    assert.equal(end.reason, guest.end);
+    if (end.reason === 'debug-exit') assert.equal(end.status, guest.status);
+  },
+}));
+
+const outputs: readonly Case[] = [
+  ['wide-io', WIDE_IO_OUTPUT],
+  ['mmio', mmioOutput('ones')],
+  ['string-io', STRING_IO_DEBUG_OUTPUT],
+].map(([image = '', expected]) => ({
+  name: `the guest ${image} sees every access answered as defined`,
+  async run(context: CaseContext) {
+    const { end, output } = await run(optionsFor(context, image));
+    assert.equal(output.toString('latin1'), expected);
+    assert.equal(end.reason, 'debug-exit');
+  },
+}));
+
+const countOf = (directory: string): number => readdirSync(directory).length;
+const threads = (): number => Number(/Threads:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
+
+export const cases: readonly Case[] = [
+  ...endings,
+  ...outputs,
+  {
+    name: 'a guest halted with interrupts off ends the machine as halted',
+    async run(context) {
+      const { end, output } = await run(optionsFor(context, 'halt'));
+      assert.equal(output.toString('latin1'), 'halting for ever\n');
+      assert.equal(end.reason, 'halted');
+    },
+  },
+  {
+    name: 'real mode at 0x7c00',
+    async run({ guestImages }) {
+      const { end, output } = await run({ image: `${guestImages}/hello-real.bin`, flat: 'real', memory: '16M' });
+      assert.equal(output.toString('latin1'), 'hello from real mode\n');
+      assert.equal(end.reason, 'halted');
+    },
+  },
+  {
+    name: 'a guest halted with interrupts on goes on until it is stopped',
+    async run(context) {
+      await using machine = await Machine.create(optionsFor(context, 'halt-idle'));
+      await runUntil(machine, 'idle');
+      // Longer than two looks at whether it is halted for good.
+      await new Promise((resolve) => setTimeout(resolve, 2500));
+      assert.equal((await machine.stop()).reason, 'stopped');
+    },
+  },
+  {
+    name: 'stop() ends a guest that spins',
+    flavours: ['local', 'svm'],
+    async run(context) {
+      for (const [image, text] of [
+        ['spin', 'spinning'],
+        ['spin-cli', 'interrupts off'],
+      ] as const) {
+        await using machine = await Machine.create(optionsFor(context, image));
+        await runUntil(machine, text);
+        assert.equal((await machine.stop()).reason, 'stopped');
+      }
+    },
+  },
+  {
+    name: 'a time-out ends a guest that spins',
+    flavours: ['local', 'svm'],
+    async run(context) {
+      const { end } = await run({ ...optionsFor(context, 'silent-spin'), timeoutS: 0.5 });
+      assert.equal(end.reason, 'timeout');
+    },
+  },
+  {
+    name: 'console input reaches the guest, and what it answers comes back',
+    async run(context) {
+      const { end, output } = await run(optionsFor(context, 'echo'), `hello\n${'abcdefgh'.repeat(40)}\n\u0004`);
+      assert.equal(output.toString('latin1'), `ready\nHELLO\n${'ABCDEFGH'.repeat(40)}\n`);
+      assert.equal(end.reason, 'debug-exit');
+    },
+  },
+  {
+    name: '256 KiB of console output to a reader that sleeps, to the byte',
+    flavours: ['local', 'svm'],
+    timeoutS: 300,
+    async run(context) {
+      await using machine = await Machine.create(optionsFor(context, 'flood-short'));
+      machine.start();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const chunks: Buffer[] = [];
+      for await (const chunk of machine.output) chunks.push(chunk as Buffer);
+      assert.equal((await machine.ended).reason, 'debug-exit');
+      assert.ok(Buffer.concat(chunks).equals(Buffer.from(floodBytes(256 * 1024))));
+    },
+  },
+  {
+    name: 'machines that were closed leave no descriptor and no thread',
+    timeoutS: 120,
+    async run(context) {
+      await run(optionsFor(context, 'hello'));
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      const before = { fds: countOf('/proc/self/fd'), threads: threads() };
+      for (let i = 0; i < 10; i++) await run(optionsFor(context, 'hello'));
+      // A worker's thread ends a little after its last word.
+      for (let i = 0; i < 100 && threads() > before.threads; i++) await new Promise((r) => setTimeout(r, 50));
+      assert.deepEqual({ fds: countOf('/proc/self/fd'), threads: threads() }, before);
+    },
+  },
+];
