@@ -312,6 +312,11 @@ async function addon(stamp) {
   fs.writeFileSync(ADDON_STAMP, stamp);
 }
 
+/** Our own guests. make looks itself at what has changed. */
+async function guestImages() {
+  await tool('the build of the guests', 'make', ['-s', '-C', path.join(ROOT, 'guest-images')]);
+}
+
 async function typescript() {
   const configuration = ['tsconfig.json', 'package-lock.json'].map((name) => path.join(ROOT, name));
   const sources = filesBelow(path.join(ROOT, 'src')).filter((file) => file.endsWith('.ts'));
@@ -337,6 +342,7 @@ async function build() {
     if (needsAddon) await buildTools();
     await npmPackages();
     if (needsAddon) await addon(stamp);
+    await guestImages();
     await typescript();
   } finally {
     unlock();
