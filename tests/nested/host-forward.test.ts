@@ -9,7 +9,7 @@ import { HOST_KINDS } from '../../src/host/kind.js';
 import { emulators, openInput, ROOT, Sink } from './host-support.js';
 
 const SPIN = { path: '/work/spin.bin', source: join(ROOT, 'build/guest-images/spin.bin') };
-const RUN_SPIN = ['run', '/work/spin.bin', '--host', 'local'];
+const RUN_SPIN = ['run', '/work/spin.bin', '--host', 'local', '--flat', 'protected', '--load-address', '0x100000'];
 const directory = mkdtempSync(join(tmpdir(), 'vmlaunch-test-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
