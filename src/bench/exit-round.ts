@@ -15,9 +15,10 @@ import type { Vm } from '../kvm/vm.js';
 import { enter } from '../machine/boot-cpu.js';
 import { Bus } from '../machine/bus.js';
 import { ControlBlock } from '../machine/control.js';
+import { furnish, loadSegments } from '../machine/load.js';
 import { type LoopContext, runLoop } from '../machine/loop.js';
 import { GuestMemory } from '../memory/guest-memory.js';
-import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE, MIB } from '../memory/map.js';
+import { MIB } from '../memory/map.js';
 import { makeRam } from '../memory/ram.js';
 
 const RAM_BYTES = 4 * MIB;
@@ -59,18 +60,12 @@ class CountedPostCode extends PostCode {
 function makeVm(kvm: Kvm, imageFile: string): { vm: Vm; vcpu: Vcpu } {
   const vm = kvm.createVm();
   const ram = makeRam(RAM_BYTES);
-  vm.setIdentityMapAddr(KVM_IDENTITY_MAP_BASE);
-  vm.setTssAddr(KVM_TSS_BASE);
-  ram.forEach(({ start, size, buffer, offset }, slot) => {
-    vm.setUserMemoryRegion({ slot, guestPhysAddr: start, view: new Uint8Array(buffer, offset, size) });
-  });
-  vm.createIrqchip();
-  vm.createPit2({ speakerDummy: true });
+  furnish(vm, ram);
   const vcpu = vm.createVcpu(0);
   vcpu.setCpuid2(kvm.getSupportedCpuid());
   const plan = planFlat(readFileSync(imageFile), { mode: 'protected', ramBytes: RAM_BYTES });
   const memory = new GuestMemory(ram);
-  for (const { address, bytes } of plan.segments) memory.write(address, bytes);
+  loadSegments(memory, plan);
   enter(vcpu, plan.entry);
   return { vm, vcpu };
 }

@@ -1,9 +1,8 @@
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf, VmError } from '../errors.js';
-import { localFlavour } from '../kvm/flavour.js';
+import { localFlavour, softwareHost } from '../kvm/flavour.js';
 import { type Interval, median, medianInterval } from './statistics.js';
 
 /** Exits of a round that count as cold. */
@@ -59,7 +58,7 @@ export async function benchExit(options: ExitBenchOptions = {}): Promise<ExitBen
   const { rounds: count = LEAST_ROUNDS, exits = DEFAULT_EXITS, progress = () => {} } = options;
   checkNumber('rounds', count, LEAST_ROUNDS);
   checkNumber('exits', exits, COLD_EXITS + 1);
-  const host = hostKind();
+  const host = softwareHost() ?? 'local';
   const scale = host === 'vtx' ? 1 / NS_PER_INSTRUCTION : 1;
   const rounds: ExitBenchRound[] = [];
   for (let i = 0; i < count; i++) {
@@ -89,12 +88,6 @@ function pair<T>(of: (part: 'cold' | 'warm') => T): ColdWarm<T> {
 function checkNumber(name: string, value: number, least: number): void {
   if (Number.isSafeInteger(value) && value >= least) return;
   throw new VmError('OPTION_INVALID', `${name}: ${value} is not a whole number of at least ${least}`);
-}
-
-/** A nested host says which it is on its kernel's command line. */
-function hostKind(): ExitBenchResult['host'] {
-  const kind = /(?:^|\s)vmlaunch\.host=(svm|vtx)(?:\s|$)/.exec(readFileSync('/proc/cmdline', 'utf8'))?.[1];
-  return kind === 'svm' || kind === 'vtx' ? kind : 'local';
 }
 
 const buildPath = (name: string): string => fileURLToPath(new URL(`../../build/${name}`, import.meta.url));

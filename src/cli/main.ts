@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
-import { HOSTS } from './choose-host.js';
+import { HOSTS, type HostName } from './choose-host.js';
 import { printError } from './print-error.js';
 import type { RunOptions } from './run.js';
 
@@ -78,7 +78,7 @@ function commands(done: (status: number) => void): Command {
     .option('--json <file>', 'write all samples as JSON')
     .option('--rounds <count>', 'rounds, at least 7', '7')
     .addOption(host('where to measure'))
-    .action(async (options: { host: string; json?: string; rounds: string }) => {
+    .action(async (options: { host: HostName; json?: string; rounds: string }) => {
       const { benchExitCommand } = await import('./bench.js');
       done(await benchExitCommand({ ...options, rounds: Number(options.rounds) }));
     });

@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { pipeline } from 'node:stream';
-import { messageOf, VmError } from '../errors.js';
+import { VmError } from '../errors.js';
 import { runInHost } from '../host/forward.js';
+import { KVM_MODULE } from '../host/kind.js';
+import { writeFile } from '../host/write-file.js';
 import { type ParavirtFeatures, pvFeatureNames } from '../kvm/cpuid.js';
-import { localFlavour } from '../kvm/flavour.js';
+import { localFlavour, softwareHost } from '../kvm/flavour.js';
 import { exitStatusOf, type MachineEnd } from '../machine/end.js';
 import { Machine, planMachine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
@@ -29,13 +31,12 @@ export interface RunOptions {
 }
 
 const SIGNALLED = 128;
-/** Tells a command in a software host which one it is. */
-const HOST_ENV = 'VMLAUNCH_HOST';
 
 /** `vmlaunch run`: the machine's serial console is the terminal. Returns the exit status. @throws VmError */
 export async function run(image: string, options: RunOptions): Promise<number> {
   const machineOptions = optionsOf(image, options);
-  // Bad input is told before any host is started.
+  // Bad input is told before any host is started. The local machine plans for itself.
+  if (options.host === 'local') return runHere(machineOptions, options);
   const { plan } = planMachine(machineOptions);
   const { host, why } = chooseHost(options.host, plan.form === 'bzImage');
   if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
@@ -102,7 +103,11 @@ async function runHere(machineOptions: MachineOptions, options: RunOptions): Pro
   else process.stderr.write(`vmlaunch: ${wordsOf(end, signal)}\n`);
   const stats = machine.stats();
   if (options.stats === true) process.stderr.write(statsText(stats));
-  if (options.report !== undefined) writeReport(options.report, end, status, performance.now() - started, stats);
+  if (options.report !== undefined) {
+    const { flavour } = localFlavour();
+    const host = softwareHost() ?? 'local';
+    writeReport(options.report, { host, flavour, end, status, wallMs: performance.now() - started, stats });
+  }
   return status;
 }
 
@@ -134,20 +139,26 @@ export function statsText({ exits, time, unclaimed, kvm }: MachineStats): string
   return `${lines.join('\n')}\n`;
 }
 
-function writeReport(file: string, end: MachineEnd, status: number, wallMs: number, stats?: MachineStats): void {
+interface Outcome {
+  readonly host: ChosenHost;
+  readonly flavour: string;
+  readonly end: MachineEnd;
+  readonly status: number;
+  readonly wallMs: number;
+  /** Absent where the host had to be killed. */
+  readonly stats?: MachineStats;
+}
+
+function writeReport(file: string, { host, flavour, end, status, wallMs, stats }: Outcome): void {
   const detail = end.reason === 'error' ? { error: { code: end.error.code, message: end.error.message } } : {};
   const report = {
-    host: process.env[HOST_ENV] ?? 'local',
-    flavour: localFlavour().flavour,
+    host,
+    flavour,
     end: { reason: end.reason, status, ...('by' in end ? { by: end.by } : {}), ...detail },
     wallMs: Math.round(wallMs),
     ...stats,
   };
-  try {
-    fs.writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`);
-  } catch (error) {
-    throw new VmError('FILE_UNREADABLE', `the report ${file} cannot be written: ${messageOf(error)}`, { cause: error });
-  }
+  writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
 }
 
 const INSIDE = { image: '/work/image', initrd: '/work/initrd', report: '/work/report.json' };
@@ -158,13 +169,12 @@ async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, optio
   const started = performance.now();
   const upload = [{ path: INSIDE.image, source: image }];
   if (initrd !== undefined) upload.push({ path: INSIDE.initrd, source: initrd });
-  const terminal = isTerminal() ? { [TERMINAL_ENV]: '1' } : {};
   if (report !== undefined) fs.rmSync(report, { force: true });
   using _terminal = rawTerminal();
   const status = await runInHost({
     kind: host,
     argv: argvInside(options),
-    env: { [HOST_ENV]: host, ...terminal },
+    env: isTerminal() ? { [TERMINAL_ENV]: '1' } : {},
     upload,
     download: report === undefined ? [] : [{ inside: INSIDE.report, outside: report }],
     ...(options.timeout === undefined ? {} : { timeoutS: Number(options.timeout) }),
@@ -177,8 +187,7 @@ async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, optio
   // A host that had to be killed leaves no report: what is known here is written.
   if (report !== undefined && !fs.existsSync(report)) {
     const end: MachineEnd = { reason: status === exitStatusOf({ reason: 'timeout' }) ? 'timeout' : 'stopped' };
-    process.env[HOST_ENV] = host;
-    writeReport(report, end, status, performance.now() - started);
+    writeReport(report, { host, flavour: KVM_MODULE[host].name, end, status, wallMs: performance.now() - started });
   }
   return status;
 }

@@ -1,12 +1,13 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import type { Readable, Writable } from 'node:stream';
-import { messageOf, VmError } from '../errors.js';
+import { VmError } from '../errors.js';
 import { deferred } from './deferred.js';
 import type { HostFile } from './file.js';
 import { Host, type HostClock, type Job } from './host.js';
 import type { HostKind } from './kind.js';
 import { prepareHost } from './prepare.js';
+import { writeFile } from './write-file.js';
 
 export interface ForwardOptions {
   readonly kind: HostKind;
@@ -136,9 +137,5 @@ async function bringOut(host: Host, inside: string, outside: string): Promise<vo
     throw error;
   });
   if (bytes === undefined) return;
-  try {
-    fs.writeFileSync(outside, bytes);
-  } catch (error) {
-    throw new VmError('FILE_UNREADABLE', `${outside} cannot be written: ${messageOf(error)}`, { cause: error });
-  }
+  writeFile(outside, bytes);
 }

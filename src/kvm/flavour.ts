@@ -60,3 +60,9 @@ function names(directory: string): string[] {
     return [];
   }
 }
+
+/** The software host that this runs in: its kernel's command line says so. Undefined on any other machine. */
+export function softwareHost(root = '/'): 'svm' | 'vtx' | undefined {
+  const kind = /(?:^|\s)vmlaunch\.host=(svm|vtx)(?:\s|$)/.exec(readText(join(root, 'proc/cmdline')))?.[1];
+  return kind === 'svm' || kind === 'vtx' ? kind : undefined;
+}

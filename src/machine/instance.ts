@@ -9,11 +9,11 @@ import { native } from '../kvm/native.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
-import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE } from '../memory/map.js';
 import { makeRam, type RamPiece, releaseRam } from '../memory/ram.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
 import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
+import { furnish, loadSegments } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import type { ThreadEnd } from './thread-end.js';
@@ -73,9 +73,7 @@ export class Instance {
     this.#ram = makeRam(options.ramBytes);
     this.memory = new GuestMemory(this.#ram);
     try {
-      this.#layOutMemory();
-      this.#vm.createIrqchip();
-      this.#vm.createPit2({ speakerDummy: true });
+      furnish(this.#vm, this.#ram);
       this.#pcMemory = makePcMemory(options.cpus);
       this.#pc = this.#mainThreadPc();
       this.cpus = Array.from({ length: options.cpus }, (_, id) => this.#createCpu(id));
@@ -99,12 +97,12 @@ export class Instance {
   stop(end: ThreadEnd = { reason: 'stopped' }): void {
     this.#end ??= end;
     for (const { control } of this.cpus) control.requestStop();
-    this.kick();
+    this.#kick();
     if (this.#threadsLeft > 0) setTimeout(() => this.stop(), KICK_AGAIN_MS);
   }
 
   /** Makes KVM_RUN return on every vCPU that runs, so that it looks at its command. */
-  kick(): void {
+  #kick(): void {
     for (const cpu of this.cpus) kickCpu(cpu);
   }
 
@@ -114,8 +112,8 @@ export class Instance {
     for (const { control } of this.cpus) {
       while (control.state !== STATE_ENDED && this.#threadsLeft > 0) {
         const { state } = control;
-        this.kick();
-        if (state === STATE_STARTING) return; // it has not run and will not
+        this.#kick();
+        if (state === STATE_STARTING) break; // it has not run and will not
         control.waitWhile(state, KICK_AGAIN_MS);
       }
     }
@@ -141,15 +139,6 @@ export class Instance {
     releaseRam(this.#ram);
   }
 
-  #layOutMemory(): void {
-    // VT-x without unrestricted guest runs real mode in a task of its own, on these pages.
-    this.#vm.setIdentityMapAddr(KVM_IDENTITY_MAP_BASE);
-    this.#vm.setTssAddr(KVM_TSS_BASE);
-    this.#ram.forEach(({ start, size, buffer, offset }, slot) => {
-      this.#vm.setUserMemoryRegion({ slot, guestPhysAddr: start, view: new Uint8Array(buffer, offset, size) });
-    });
-  }
-
   #createCpu(id: number): Cpu {
     const { kvm, cpus, paravirt } = this.#options;
     const vcpu = this.#vm.createVcpu(id);
@@ -161,7 +150,7 @@ export class Instance {
   }
 
   #load(plan: BootPlan): void {
-    for (const { address, bytes } of plan.segments) this.memory.write(address, bytes);
+    loadSegments(this.memory, plan);
     const acpi = pcAcpiTables(this.cpus.length);
     this.memory.write(acpi.address, acpi.bytes);
     const [boot] = this.cpus;
@@ -190,13 +179,15 @@ export class Instance {
     const { console, timed } = this.#options;
     const worker = new Worker(new URL('./vcpu-thread.js', import.meta.url), { stdin: false });
     worker.on('message', (message: ThreadMessage) => this.#onMessage(message));
-    worker.on('error', (error) => this.#threadEnded({ reason: 'bug', message: error.stack ?? error.message }));
+    let message = 'a vCPU thread ended unexpectedly';
+    worker.on('error', (error) => {
+      message = error.stack ?? error.message;
+    });
     worker.on('exit', () => {
-      // A thread that went without a word, by terminate() or a failed start.
-      if (control.state !== STATE_ENDED) {
-        control.state = STATE_ENDED;
-        this.#threadEnded({ reason: 'bug', message: 'a vCPU thread ended unexpectedly' });
-      }
+      // One that went without its own word, by an error, terminate() or a failed start: 'exit' comes last, and once.
+      if (control.state === STATE_ENDED) return;
+      control.state = STATE_ENDED;
+      this.#threadEnded({ reason: 'bug', message });
     });
     const job: VcpuJob = {
       vcpu: vcpu.handle,

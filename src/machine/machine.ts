@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import { hasLinuxHeader } from '../boot/linux-header.js';
 import { planBoot } from '../boot/load.js';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
@@ -244,10 +245,9 @@ export function planMachine(options: MachineOptions): { readonly ramBytes: numbe
   return { ramBytes, plan };
 }
 
-/** A flat image takes none; "HdrS" at 0x202 is Linux's header. */
+/** A flat image takes none. */
 function defaultCommandLine({ flat }: MachineOptions, image: Uint8Array): string | undefined {
-  const isLinux = Buffer.from(image.subarray(0x202, 0x206)).toString('latin1') === 'HdrS';
-  return flat === undefined && isLinux ? DEFAULT_COMMAND_LINE : undefined;
+  return flat === undefined && hasLinuxHeader(image) ? DEFAULT_COMMAND_LINE : undefined;
 }
 
 function asVmError(error: unknown): VmError {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { encode } from '../../../src/kvm/abi/layout.js';
 import { kvmStatsDesc, kvmStatsHeader } from '../../../src/kvm/abi/vm.js';
 import { Fd } from '../../../src/kvm/fd.js';
-import { localFlavour } from '../../../src/kvm/flavour.js';
+import { localFlavour, softwareHost } from '../../../src/kvm/flavour.js';
 import { readStatsLayout, StatsReader, statValues } from '../../../src/kvm/stats.js';
 
 const pread = vi.hoisted(() => vi.fn<(fd: number, view: Uint8Array, offset: number) => number>());
@@ -31,6 +31,14 @@ describe('localFlavour', () => {
       parameters: {},
       cpu: { vendor: '', vmx: false, svm: false },
     });
+  });
+
+  it('knows a software host by its kernel command line, and no other machine', () => {
+    expect(softwareHost(root)).toBeUndefined();
+    put({ 'proc/cmdline': 'quiet vmlaunch.host=vtx\n' });
+    expect(softwareHost(root)).toBe('vtx');
+    put({ 'proc/cmdline': 'quiet xvmlaunch.host=svm vmlaunch.host=vtxx\n' });
+    expect(softwareHost(root)).toBeUndefined();
   });
 
   it('is kvm_intel with its parameters and those of kvm', () => {
