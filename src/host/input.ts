@@ -37,7 +37,8 @@ export class InputFeed {
         done += part.length;
         this.#send(part);
       }
-      if (done === bytes.length) this.#end();
+      // The end needs room too: the runner waits for it, or for a full window, never for what may come or not.
+      if (done === bytes.length && this.#room > 0) this.#end();
     };
     this.#pump();
   }
