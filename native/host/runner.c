@@ -162,14 +162,18 @@ static void feed(struct process *p) {
   if (input.from == input.to && input.ended) close_fd(&p->in);
 }
 
+static bool has_room(void) { return !input.ended && input.to - input.from < INPUT_WINDOW; }
+
 static void attend(struct process *p, bool input_follows) {
   input.from = input.to = 0;
   input.ended = false;
   for (;;) {
     // The other side keeps the window full until the end. Waiting for that, in which no time passes, is what makes a
     // run repeatable: whether the next frame has come yet depends on how fast the other side is.
-    while (input_follows && !input.ended && input.to - input.from < INPUT_WINDOW) take_frame(p);
-    feed(p);
+    do {
+      while (input_follows && has_room()) take_frame(p);
+      feed(p);
+    } while (input_follows && has_room());
     bool ready = port_fd < 0 && input_ready();
     struct pollfd fds[] = {
       {p->out, POLLIN, 0}, {p->err, POLLIN, 0}, {p->pidfd, POLLIN, 0}, {port_fd, POLLIN, 0},
