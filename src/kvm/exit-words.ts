@@ -87,6 +87,7 @@ const SYSTEM_EVENTS: ReadonlyMap<number, string> = new Map([
   [exits.KVM_SYSTEM_EVENT_CRASH, 'crash'],
   [exits.KVM_SYSTEM_EVENT_WAKEUP, 'wake-up'],
   [exits.KVM_SYSTEM_EVENT_SUSPEND, 'suspend'],
+  [exits.KVM_SYSTEM_EVENT_SEV_TERM, 'the end of an SEV guest'],
 ]);
 
 const HYPERV: ReadonlyMap<number, string> = new Map([

@@ -1,6 +1,5 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.js';
-import { describeExit } from '../kvm/exit-words.js';
 import { native } from '../kvm/native.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
@@ -82,7 +81,7 @@ class VcpuThread {
       mmio: pc.mmio,
       counts: byReason,
       interrupted: (errno) => this.#interrupted(errno),
-      otherExit: (reason) => this.#otherExit(reason),
+      otherExit: () => this.#otherExit(),
       ended: false,
     };
   }
@@ -141,9 +140,8 @@ class VcpuThread {
     return true;
   }
 
-  #otherExit(exitReason: number): boolean {
-    const { page } = this.#vcpu;
-    this.#end = otherExitEnd(page) ?? { reason: 'exit', exitReason, words: describeExit(page) };
+  #otherExit(): boolean {
+    this.#end = otherExitEnd(this.#vcpu.page);
     return false;
   }
 }

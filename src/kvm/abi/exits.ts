@@ -64,6 +64,7 @@ export const KVM_SYSTEM_EVENT_RESET = 2;
 export const KVM_SYSTEM_EVENT_CRASH = 3;
 export const KVM_SYSTEM_EVENT_WAKEUP = 4;
 export const KVM_SYSTEM_EVENT_SUSPEND = 5;
+export const KVM_SYSTEM_EVENT_SEV_TERM = 6;
 
 /** kvm_run.msr.reason */
 export const KVM_MSR_EXIT_REASON_INVAL = 1;
