@@ -10,6 +10,7 @@ export type VmErrorCode =
   | 'IMAGE_UNSUPPORTED'
   | 'IMAGE_TOO_LARGE'
   | 'INITRD_TOO_LARGE'
+  | 'MODULE_TOO_LARGE'
   | 'COMMAND_LINE_TOO_LONG'
   | 'MEMORY_INVALID'
   | 'GUEST_ADDRESS_INVALID'
@@ -36,6 +37,7 @@ const KIND: Record<VmErrorCode, VmErrorKind> = {
   IMAGE_UNSUPPORTED: 'input',
   IMAGE_TOO_LARGE: 'input',
   INITRD_TOO_LARGE: 'input',
+  MODULE_TOO_LARGE: 'input',
   COMMAND_LINE_TOO_LONG: 'input',
   MEMORY_INVALID: 'input',
   GUEST_ADDRESS_INVALID: 'guest',

@@ -1,5 +1,5 @@
 export { VmError, type VmErrorCode, type VmErrorKind } from './errors.js';
 export { type EndReason, exitStatusOf, type MachineEnd } from './machine/end.js';
 export { Machine } from './machine/machine.js';
-export type { MachineOptions } from './machine/options.js';
+export type { MachineOptions, ModuleOptions } from './machine/options.js';
 export type { MachineStats } from './machine/report.js';

@@ -23,7 +23,7 @@ const PAGE_TABLES_ADDRESS = 0x91000;
 const TABLES_END = 0x97000;
 
 export interface FlatOptions {
-  /** The CPU's mode at the first instruction; real by default. */
+  /** The CPU's mode at the first instruction; protected by default. */
   readonly mode?: EntryMode | undefined;
   /** Guest-physical address of the image's first byte, where it is entered too. Real mode: below 1 MiB. */
   readonly loadAddress?: number | undefined;
@@ -37,20 +37,20 @@ export interface FlatOptions {
  */
 export function planFlat(image: Uint8Array, options: FlatOptions): BootPlan {
   if (image.length === 0) throw new VmError('IMAGE_EMPTY', 'the image is empty', { hint: 'Check how it was built.' });
-  const mode = options.mode ?? 'real';
+  const mode = options.mode ?? 'protected';
   const load = options.loadAddress ?? (mode === 'real' ? BOOT_SECTOR_ADDRESS : MIB);
   checkPlace(load, image.length, mode, lowRamEnd(options.ramBytes));
   const kernel: Segment = { address: load, bytes: image, what: 'image' };
   const description = `a flat image of ${sizeText(image.length)} at ${hex(load)}, entered in ${mode} mode`;
   if (mode === 'real') {
     const registers = { rsp: realStack(load, load + image.length) };
-    return { form: 'flat', segments: [kernel], entry: { mode, rip: load, registers }, description };
+    return { form: 'flat', isLinux: false, segments: [kernel], entry: { mode, rip: load, registers }, description };
   }
   const { segment, gdt } = flatGdt(GDT_ADDRESS, mode);
   const entry = { mode, rip: load, registers: { rsp: STACK_TOP }, gdt };
-  if (mode === 'protected') return { form: 'flat', segments: [segment, kernel], entry, description };
+  if (mode === 'protected') return { form: 'flat', isLinux: false, segments: [segment, kernel], entry, description };
   const segments = [segment, identityPageTables(PAGE_TABLES_ADDRESS), kernel];
-  return { form: 'flat', segments, entry: { ...entry, cr3: PAGE_TABLES_ADDRESS }, description };
+  return { form: 'flat', isLinux: false, segments, entry: { ...entry, cr3: PAGE_TABLES_ADDRESS }, description };
 }
 
 /** The pieces of RAM that an image may lie in. */

@@ -35,15 +35,20 @@ export const HDR = {
 /** Where the header begins, and the furthest it may reach in boot_params before other fields follow. */
 export const HEADER_START = HDR.setup_sects;
 export const HEADER_LIMIT = 0x290;
-/** `handover_offset` is the last field of protocol 2.12; a header that ends before its end is not one. */
-const HEADER_END_2_12 = 0x268;
+/** `init_size` is the last field that is needed, and of protocol 2.10; a header that ends before its end is not one. */
+const HEADER_END_2_10 = 0x264;
 
 const BOOT_FLAG = 0xaa55;
 /** "HdrS", little-endian. */
 const HEADER_MAGIC = 0x53726448;
-const OLDEST_PROTOCOL = 0x020c;
+/** Brought pref_address and init_size, without which nobody knows where the kernel may be unpacked. */
+const OLDEST_PROTOCOL = 0x020a;
+/** Brought xloadflags. */
+const PROTOCOL_WITH_XLOADFLAGS = 0x020c;
 const XLF_KERNEL_64 = 1 << 0;
 const SECTOR = 512;
+/** The unit of syssize. */
+const PARAGRAPH = 16;
 /** The boot sector and one sector of setup: no header reaches beyond. */
 const SMALLEST_SETUP = 2 * SECTOR;
 /** The 64-bit entry point lies here in the protected-mode part. */
@@ -52,6 +57,8 @@ export const ENTRY_64 = 0x200;
 export interface LinuxHeader {
   /** Boot protocol: major in the upper byte, minor in the lower. */
   readonly protocol: number;
+  /** Whether it may be entered in long mode, at ENTRY_64; its 32-bit entry is where it is loaded. */
+  readonly has64BitEntry: boolean;
   /** The kernel's version text, or '' where the header names none. */
   readonly version: string;
   /** Where the header ends in the image: it is copied from HEADER_START to here. */
@@ -82,7 +89,7 @@ export function hasLinuxHeader(image: Uint8Array): boolean {
 
 /**
  * Reads and checks the header.
- * @throws VmError IMAGE_INVALID (damaged or truncated), IMAGE_UNSUPPORTED (too old, or without a 64-bit entry)
+ * @throws VmError IMAGE_INVALID (damaged or truncated), IMAGE_UNSUPPORTED (too old)
  */
 export function readLinuxHeader(image: Uint8Array): LinuxHeader {
   if (!hasLinuxHeader(image)) {
@@ -95,11 +102,12 @@ export function readLinuxHeader(image: Uint8Array): LinuxHeader {
   if (bootFlag !== BOOT_FLAG) throw invalid(`${hex(bootFlag)} in place of 0xaa55 at ${hex(HDR.boot_flag)}`);
   const protocol = checkProtocol(fields);
   const headerEnd = HDR.header + fields.getUint8(HDR.jump + 1);
-  if (headerEnd < HEADER_END_2_12 || headerEnd > HEADER_LIMIT) {
-    throw invalid(`its header ends at ${hex(headerEnd)}, not between ${hex(HEADER_END_2_12)} and ${hex(HEADER_LIMIT)}`);
+  if (headerEnd < HEADER_END_2_10 || headerEnd > HEADER_LIMIT) {
+    throw invalid(`its header ends at ${hex(headerEnd)}, not between ${hex(HEADER_END_2_10)} and ${hex(HEADER_LIMIT)}`);
   }
   return {
     protocol,
+    has64BitEntry: has64BitEntry(protocol, fields),
     headerEnd,
     ...readParts(image, fields),
     ...readPlacement(fields),
@@ -116,16 +124,15 @@ function checkProtocol(fields: DataView): number {
   if (protocol < OLDEST_PROTOCOL) {
     throw new VmError(
       'IMAGE_UNSUPPORTED',
-      `this Linux kernel is too old: boot protocol ${protocolText(protocol)}, and 2.12 (Linux 3.8) is needed`,
-      { hint: 'Use a 64-bit kernel of version 3.8 or newer.' },
+      `this Linux kernel is too old: boot protocol ${protocolText(protocol)}, and 2.10 (Linux 2.6.31) is needed`,
+      { hint: 'Use a newer kernel.' },
     );
   }
-  if ((fields.getUint16(HDR.xloadflags, true) & XLF_KERNEL_64) === 0) {
-    throw new VmError('IMAGE_UNSUPPORTED', 'this Linux kernel is 32-bit: it has no 64-bit entry point', {
-      hint: 'Use a kernel built for x86-64 (CONFIG_X86_64).',
-    });
-  }
   return protocol;
+}
+
+function has64BitEntry(protocol: number, fields: DataView): boolean {
+  return protocol >= PROTOCOL_WITH_XLOADFLAGS && (fields.getUint16(HDR.xloadflags, true) & XLF_KERNEL_64) !== 0;
 }
 
 function readParts(image: Uint8Array, fields: DataView) {
@@ -133,9 +140,11 @@ function readParts(image: Uint8Array, fields: DataView) {
   const setupSectors = fields.getUint8(HDR.setup_sects) || 4;
   const kernelOffset = (setupSectors + 1) * SECTOR;
   if (image.length < kernelOffset) throw truncated(image, kernelOffset, `its ${setupSectors} sectors of setup code`);
-  const kernelBytes = fields.getUint32(HDR.syssize, true) * 16;
-  if (kernelBytes <= ENTRY_64) throw invalid(`its kernel has ${kernelBytes} bytes, too few for an entry at 0x200`);
-  if (image.length < kernelOffset + kernelBytes) throw truncated(image, kernelOffset + kernelBytes, 'its kernel');
+  const paragraphs = fields.getUint32(HDR.syssize, true) * PARAGRAPH;
+  if (paragraphs <= ENTRY_64) throw invalid(`its kernel has ${paragraphs} bytes, too few for an entry at 0x200`);
+  // The size is rounded up, and the file need not be: memtest86+ ends within its last paragraph.
+  const kernelBytes = Math.min(paragraphs, image.length - kernelOffset);
+  if (kernelBytes <= paragraphs - PARAGRAPH) throw truncated(image, kernelOffset + paragraphs, 'its kernel');
   const payloadOffset = fields.getUint32(HDR.payload_offset, true);
   const payloadBytes = fields.getUint32(HDR.payload_length, true);
   if (payloadOffset + payloadBytes > kernelBytes) {

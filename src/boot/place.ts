@@ -11,7 +11,7 @@ export const alignUp = (value: number, alignment: number): number => alignDown(v
 export const lowRamEnd = (ramBytes: number): number => Math.min(ramBytes, HOLE_START);
 
 /** For messages: an address or a size in hexadecimal. */
-export const hex = (value: number): string => `0x${value.toString(16)}`;
+export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
 
 /** For messages: a size in MiB (rounded up to a tenth), or in bytes when it is small. */
 export function sizeText(bytes: number): string {

@@ -6,6 +6,8 @@ export interface Segment {
   /** Guest-physical address. */
   readonly address: number;
   readonly bytes: Uint8Array;
+  /** Memory it takes, where that is more than `bytes`: what follows them is zero (bss), or the kernel's to work in. */
+  readonly memoryBytes?: number;
   /** What it is, for people: "kernel", "initrd", "boot_params", "page tables" … */
   readonly what: string;
 }
@@ -24,9 +26,14 @@ export interface Entry {
   readonly cr3?: number;
 }
 
+/** The forms that an image can have, in the order in which they are looked for. */
+export const FORM_NAMES = ['bzImage', 'multiboot2', 'multiboot', 'pvh', 'elf', 'boot-sector', 'flat'] as const;
+export type FormName = (typeof FORM_NAMES)[number];
+
 export interface BootPlan {
-  /** The image's form: "bzImage", "flat". */
-  readonly form: string;
+  readonly form: FormName;
+  /** Whether the system is Linux, in whatever form. */
+  readonly isLinux: boolean;
   readonly segments: readonly Segment[];
   readonly entry: Entry;
   /** For people: the kernel's version and the like. */

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
+import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
 import { HOSTS, type HostName } from './choose-host.js';
+import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
 import type { RunOptions } from './run.js';
 
@@ -35,15 +37,8 @@ function commands(done: (status: number) => void): Command {
     .configureOutput({ outputError: () => {} });
   const host = (text: string) => new Option('--host <host>', text).choices(HOSTS).default('auto');
 
-  program
-    .command('run')
-    .description('start a kernel or flat image; the terminal is its serial console')
-    .argument('<image>', 'a Linux bzImage, or a flat image with --flat')
-    .option('--initrd <file>', 'initial RAM disk for Linux')
-    .option('--append <arguments>', "Linux's command line (default: console=ttyS0)")
-    .option('--memory <size>', 'RAM, such as 256M or 2G', '256M')
-    .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
-    .option('--load-address <address>', 'where a flat image goes')
+  const run = program.command('run').description('start a kernel or flat image; the terminal is its serial console');
+  withImageOptions(run)
     .option('--timeout <seconds>', 'end the machine after so many seconds')
     .option('--reboot', 'start the image again after a reset')
     .option('--without <features>', 'paravirtual features to switch off, by comma: kvmclock,pvEoi, … or all')
@@ -52,6 +47,14 @@ function commands(done: (status: number) => void): Command {
     .addOption(host('where to run: the local KVM, or a software host with a KVM of its own'))
     .addOption(new Option('--clock <clock>', "a software host's clock").choices(['now', 'fixed']).default('now'))
     .action(async (image: string, options: RunOptions) => done(await (await import('./run.js')).run(image, options)));
+
+  const inspect = program
+    .command('inspect')
+    .description('say what an image is, where its parts go and how it is entered, or why it is refused')
+    .option('--json', 'as JSON');
+  withImageOptions(inspect).action(async (image: string, options: InspectOptions) =>
+    done(await (await import('./inspect.js')).inspect(image, options)),
+  );
 
   program
     .command('doctor')
@@ -84,6 +87,21 @@ function commands(done: (status: number) => void): Command {
     });
   return program;
 }
+
+/** What a command that takes an image is told about it. */
+function withImageOptions(command: Command): Command {
+  return command
+    .argument('<image>', 'a kernel (bzImage, multiboot, PVH, ELF) or a flat image, plain or packed with gzip')
+    .addOption(new Option('--form <form>', "the image's form, in place of what its contents show").choices(FORM_NAMES))
+    .option('--initrd <file>', "Linux's initial RAM disk, or the first module of another kernel")
+    .option('--module <"file arguments">', 'a module for a multiboot or PVH kernel; may be repeated', collect)
+    .option('--append <arguments>', "the kernel's command line (default for Linux: console=ttyS0)")
+    .option('--memory <size>', 'RAM, such as 256M or 2G', '256M')
+    .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
+    .option('--load-address <address>', 'where a flat image goes');
+}
+
+const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 
 function version(): string {
   const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');

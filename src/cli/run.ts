@@ -12,15 +12,11 @@ import { Machine, planMachine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
 import type { MachineStats } from '../machine/report.js';
 import { type ChosenHost, chooseHost, type HostName } from './choose-host.js';
+import { fileOfModule, type ImageOptions, imageOptions, numberOf } from './image-options.js';
 import { printError } from './print-error.js';
 import { EscapeFilter, isTerminal, rawTerminal, TERMINAL_ENV } from './terminal.js';
 
-export interface RunOptions {
-  readonly initrd?: string;
-  readonly append?: string;
-  readonly memory: string;
-  readonly flat?: 'real' | 'protected' | 'long';
-  readonly loadAddress?: string;
+export interface RunOptions extends ImageOptions {
   readonly timeout?: string;
   readonly reboot?: boolean;
   readonly without?: string;
@@ -38,31 +34,19 @@ export async function run(image: string, options: RunOptions): Promise<number> {
   // Bad input is told before any host is started. The local machine plans for itself.
   if (options.host === 'local') return runHere(machineOptions, options);
   const { plan } = planMachine(machineOptions);
-  const { host, why } = chooseHost(options.host, plan.form === 'bzImage');
+  const { host, why } = chooseHost(options.host, plan.isLinux);
   if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
   return host === 'local' ? await runHere(machineOptions, options) : await runThere(host, image, options);
 }
 
 function optionsOf(image: string, options: RunOptions): MachineOptions {
   return {
-    image,
-    initrd: options.initrd,
-    commandLine: options.append,
-    memory: options.memory,
-    flat: options.flat,
-    loadAddress: numberOf(options.loadAddress, '--load-address'),
+    ...imageOptions(image, options),
     timeoutS: numberOf(options.timeout, '--timeout'),
     reboot: options.reboot,
     paravirt: paravirtOf(options.without),
     timed: options.stats === true || options.report !== undefined,
   };
-}
-
-function numberOf(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (text.trim() !== '' && Number.isFinite(value) && value >= 0) return value;
-  throw new VmError('OPTION_INVALID', `${option} ${text} is no number`);
 }
 
 function paravirtOf(without: string | undefined): ParavirtFeatures {
@@ -161,14 +145,22 @@ function writeReport(file: string, { host, flavour, end, status, wallMs, stats }
   writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
 }
 
-const INSIDE = { image: '/work/image', initrd: '/work/initrd', report: '/work/report.json' };
+const INSIDE = {
+  image: '/work/image',
+  initrd: '/work/initrd',
+  module: (index: number) => `/work/module${index}`,
+  report: '/work/report.json',
+};
 
 /** The same command in a software host: its files go in, its report comes out. */
 async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, options: RunOptions): Promise<number> {
-  const { initrd, report } = options;
+  const { initrd, module: modules = [], report } = options;
   const started = performance.now();
   const upload = [{ path: INSIDE.image, source: image }];
   if (initrd !== undefined) upload.push({ path: INSIDE.initrd, source: initrd });
+  modules.forEach((text, i) => {
+    upload.push({ path: INSIDE.module(i), source: fileOfModule(text).file });
+  });
   if (report !== undefined) fs.rmSync(report, { force: true });
   using _terminal = rawTerminal();
   const status = await runInHost({
@@ -193,13 +185,27 @@ async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, optio
 }
 
 function argvInside(options: RunOptions): string[] {
-  const { initrd, append, memory, flat, loadAddress, reboot, without, stats, report } = options;
+  const {
+    form,
+    initrd,
+    module: modules = [],
+    append,
+    memory,
+    flat,
+    loadAddress,
+    reboot,
+    without,
+    stats,
+    report,
+  } = options;
   const given = (name: string, value: string | undefined) => (value === undefined ? [] : [`${name}=${value}`]);
   return [
     'run',
     INSIDE.image,
     '--host=local',
+    ...given('--form', form),
     ...given('--initrd', initrd && INSIDE.initrd),
+    ...modules.map((text, i) => `--module=${INSIDE.module(i)} ${fileOfModule(text).commandLine}`.trimEnd()),
     ...given('--append', append),
     ...given('--memory', memory),
     ...given('--flat', flat),

@@ -1,22 +1,23 @@
 import type { Readable, Writable } from 'node:stream';
-import { hasLinuxHeader } from '../boot/linux-header.js';
-import { planBoot } from '../boot/load.js';
+import { RSDP_BYTES } from '../boot/acpi/tables.js';
+import { type BootOptions, planBoot } from '../boot/load.js';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
 import { readStats } from '../kvm/stats.js';
-import { ACPI_TABLES_START } from '../memory/map.js';
 import { Console } from './console.js';
 import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
 import { Instance } from './instance.js';
 import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, fileBytes, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
+import { pcAcpiTables } from './pc.js';
 import { collectStats, type MachineStats } from './report.js';
 import type { ThreadEnd } from './thread-end.js';
 
 /** A guest that said it panicked and then sends nothing for so long has stopped. */
 const PANIC_SILENCE_MS = 2000;
+const CPUS = 1;
 
 /**
  * A virtual machine. `create` makes it, `start` runs it, `ended` tells how it ended, `close` gives everything back.
@@ -129,7 +130,7 @@ export class Machine {
       kvm: this.#kvm,
       plan: this.plan,
       ramBytes: this.#ramBytes,
-      cpus: 1,
+      cpus: CPUS,
       paravirt,
       timed,
       console: this.#console,
@@ -236,18 +237,30 @@ export class Machine {
  * @throws VmError of kind `input`
  */
 export function planMachine(options: MachineOptions): { readonly ramBytes: number; readonly plan: BootPlan } {
-  const ramBytes = memorySize(options.memory ?? DEFAULT_MEMORY);
-  const image = fileBytes(options.image, 'image');
-  const initrd = options.initrd === undefined ? undefined : fileBytes(options.initrd, 'initrd');
-  const { flat, loadAddress } = options;
-  const settings = { ramBytes, initrd, rsdp: ACPI_TABLES_START, flat, loadAddress };
-  const plan = planBoot(image, { ...settings, commandLine: options.commandLine ?? defaultCommandLine(options, image) });
-  return { ramBytes, plan };
+  const { image, boot } = bootInput(options);
+  return { ramBytes: boot.ramBytes, plan: planBoot(image, boot) };
 }
 
-/** A flat image takes none. */
-function defaultCommandLine({ flat }: MachineOptions, image: Uint8Array): string | undefined {
-  return flat === undefined && hasLinuxHeader(image) ? DEFAULT_COMMAND_LINE : undefined;
+/** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
+export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
+  const { form, commandLine, initrd, modules = [], flat, loadAddress } = options;
+  const { address: rsdp, bytes: tables } = pcAcpiTables(CPUS);
+  const boot = {
+    ramBytes: memorySize(options.memory ?? DEFAULT_MEMORY),
+    form,
+    commandLine,
+    linuxCommandLine: DEFAULT_COMMAND_LINE,
+    initrd: initrd === undefined ? undefined : fileBytes(initrd, 'initrd'),
+    modules: modules.map(({ file, commandLine: line = '' }) => ({
+      bytes: fileBytes(file, 'module'),
+      commandLine: line,
+    })),
+    rsdp,
+    rsdpBytes: tables.subarray(0, RSDP_BYTES),
+    flat,
+    loadAddress,
+  };
+  return { image: fileBytes(options.image, 'image'), boot };
 }
 
 function asVmError(error: unknown): VmError {

@@ -1,16 +1,26 @@
 import fs from 'node:fs';
-import type { EntryMode } from '../boot/plan.js';
+import type { EntryMode, FormName } from '../boot/plan.js';
 import { messageOf, VmError } from '../errors.js';
 import type { ParavirtFeatures } from '../kvm/cpuid.js';
 import { GIB, MIB } from '../memory/map.js';
+
+/** A file for a kernel that takes modules: its name, or its bytes, and what the kernel is told with it. */
+export interface ModuleOptions {
+  readonly file: string | Uint8Array;
+  readonly commandLine?: string | undefined;
+}
 
 /** What a machine is made of. */
 export interface MachineOptions {
   /** A kernel or flat image: its file's name, or its bytes. */
   readonly image: string | Uint8Array;
-  /** An initial RAM disk for Linux, likewise. */
+  /** Takes the image in this form; without, its contents tell. */
+  readonly form?: FormName | undefined;
+  /** An initial RAM disk for Linux, or the first module of another kernel, likewise. */
   readonly initrd?: string | Uint8Array | undefined;
-  /** Linux's command line. Default: `console=ttyS0`. */
+  /** Modules for kernels other than Linux (multiboot, PVH), in this order. */
+  readonly modules?: readonly ModuleOptions[] | undefined;
+  /** The kernel's command line. Default: `console=ttyS0` for Linux, nothing for others. */
   readonly commandLine?: string | undefined;
   /** RAM: bytes, or text such as "256M" or "2G". Default 256 MiB. */
   readonly memory?: number | string | undefined;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { BOOT_PARAMS, type LinuxOptions, planLinux } from '../../../src/boot/linux.js';
+import { BOOT_PARAMS } from '../../../src/boot/boot-params.js';
+import { type LinuxOptions, planLinux } from '../../../src/boot/linux.js';
 import { HDR } from '../../../src/boot/linux-header.js';
 import { VmError } from '../../../src/errors.js';
 import { GIB, MIB } from '../../../src/memory/map.js';
@@ -157,10 +158,9 @@ describe('the command line', () => {
 
 describe('a kernel that cannot be booted is refused, saying why', () => {
   it.each<[string, Parameters<typeof bzImage>[0], string, string]>([
-    ['too old', { version: 0x020b }, 'IMAGE_UNSUPPORTED', 'boot protocol 2.11'],
-    ['32-bit', { xloadflags: 0 }, 'IMAGE_UNSUPPORTED', '32-bit'],
+    ['too old', { version: 0x0209 }, 'IMAGE_UNSUPPORTED', 'boot protocol 2.9'],
     ['without boot flag', { boot_flag: 0x1234 }, 'IMAGE_INVALID', '0x1234 in place of 0xaa55'],
-    ['with a short header', { jump: 0x65eb }, 'IMAGE_INVALID', 'its header ends at 0x267'],
+    ['with a short header', { jump: 0x61eb }, 'IMAGE_INVALID', 'its header ends at 0x263'],
     ['with a long header', { jump: 0x8feb }, 'IMAGE_INVALID', 'its header ends at 0x291'],
     ['with truncated setup', { setup_sects: 64 }, 'IMAGE_INVALID', 'its 64 sectors of setup code ends at byte 33280'],
     ['truncated', { syssize: 0x45 }, 'IMAGE_INVALID', 'truncated: its kernel ends at byte 2640, the file has 2624'],
@@ -216,7 +216,7 @@ describe('the version text', () => {
     expect(planLinux(image, OPTIONS).description).toContain('Linux 5.1, boot');
     setField(image, 'kernel_version', KERNEL_OFFSET - 0x200 - 2);
     image.set(Buffer.from('ab'), KERNEL_OFFSET - 2);
-    expect(planLinux(image, OPTIONS).description).toContain('Linux ab, boot');
+    expect(planLinux(image, OPTIONS).description).toMatch(/^ab, boot/);
     setField(image, 'kernel_version', 0xffff);
     expect(planLinux(image, OPTIONS).description).toContain('of unknown version');
   });
@@ -244,7 +244,7 @@ it('never throws anything but a VmError, nor plans outside RAM, whatever the hea
       const plan = planLinux(cut, options);
       expect(segmentFaults(plan, options.ramBytes)).toEqual([]);
       const kernel = segment(plan, 'kernel');
-      expect(plan.entry.rip).toBe(kernel.address + 0x200);
+      expect(plan.entry.rip - kernel.address).toBe(plan.entry.mode === 'long' ? 0x200 : 0);
       return plan;
     };
     const error = thrownBy(run);

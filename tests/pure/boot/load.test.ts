@@ -20,14 +20,14 @@ describe('a flat image', () => {
   const image = new Uint8Array([0xf4, 0xeb, 0xfd]);
 
   it('is entered in real mode at 0x7c00, as a boot sector', () => {
-    const plan = planFlat(image, { ramBytes: RAM });
+    const plan = planFlat(image, { ramBytes: RAM, mode: 'real' });
     expect(plan.segments).toEqual([{ address: 0x7c00, bytes: image, what: 'image' }]);
     expect(plan.entry).toEqual({ mode: 'real', rip: 0x7c00, registers: { rsp: 0x7c00 } });
     expect(plan.description).toBe('a flat image of 3 bytes at 0x7c00, entered in real mode');
   });
 
   it('is entered in protected mode at 1 MiB with flat segments', () => {
-    const plan = planFlat(image, { ramBytes: RAM, mode: 'protected' });
+    const plan = planFlat(image, { ramBytes: RAM });
     expect(plan.entry).toEqual({
       mode: 'protected',
       rip: MIB,
@@ -44,14 +44,14 @@ describe('a flat image', () => {
   });
 
   it('has its stack elsewhere where it lies below 0x7c00 itself', () => {
-    expect(planFlat(image, { ramBytes: RAM, loadAddress: 0 }).entry.registers?.rsp).toBe(0x7c00);
-    expect(planFlat(image, { ramBytes: RAM, loadAddress: 0x7000 }).entry.registers?.rsp).toBe(0xfff0);
+    expect(planFlat(image, { ramBytes: RAM, mode: 'real', loadAddress: 0 }).entry.registers?.rsp).toBe(0x7c00);
+    expect(planFlat(image, { ramBytes: RAM, mode: 'real', loadAddress: 0x7000 }).entry.registers?.rsp).toBe(0xfff0);
   });
 
   it('is refused when it is empty, too large or nowhere', () => {
     expect(codeOf(() => planFlat(new Uint8Array(0), { ramBytes: RAM }))).toBe('IMAGE_EMPTY');
     const real = (length: number, loadAddress = 0x7c00) =>
-      codeOf(() => planFlat(new Uint8Array(length), { ramBytes: RAM, loadAddress }));
+      codeOf(() => planFlat(new Uint8Array(length), { ramBytes: RAM, mode: 'real', loadAddress }));
     expect(real(0x9fc00 - 0x7c00)).toBeUndefined();
     expect(real(0x9fc00 - 0x7c00 + 1)).toBe('IMAGE_TOO_LARGE');
     for (const at of [0x9fc00, 0xe0000, MIB, -1, 0.5, Number.NaN]) expect(real(1, at)).toBe('OPTION_INVALID');
@@ -92,11 +92,13 @@ describe('what an image is', () => {
 
   it('is told by its bytes', () => {
     expect(plan(bzImage(), { commandLine: 'quiet', rsdp: 0xe0000 }).form).toBe('bzImage');
-    expect(plan(text('\xf4')).entry.mode).toBe('real');
-    // A boot sector has the boot flag too.
+    expect(plan(text('\xf4')).entry).toMatchObject({ mode: 'protected', rip: MIB });
+    // A boot sector has the boot flag too; what it needs is a firmware.
     const sector = new Uint8Array(512);
     sector.set([0x55, 0xaa], 510);
-    expect(plan(sector).form).toBe('flat');
+    const error = thrownBy(() => plan(sector));
+    expect(error).toMatchObject({ code: 'IMAGE_UNSUPPORTED', message: expect.stringContaining('firmware') });
+    expect(plan(sector, { flat: 'real' }).entry).toMatchObject({ mode: 'real', rip: 0x7c00 });
   });
 
   it('is what the caller says where a flat mode is given', () => {
@@ -110,7 +112,7 @@ describe('what an image is', () => {
   it('is refused by its name where it cannot be booted', () => {
     const refusal = (image: Uint8Array) => thrownBy(() => plan(image));
     expect(refusal(text('\x7fELF\x02\x01'))).toMatchObject({
-      code: 'IMAGE_UNSUPPORTED',
+      code: 'IMAGE_INVALID',
       message: expect.stringContaining('ELF'),
     });
     expect(refusal(bzImage().fill(0, 0x202, 0x206).fill(0x4d, 0, 1).fill(0x5a, 1, 2))).toMatchObject({

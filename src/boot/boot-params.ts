@@ -1,0 +1,91 @@
+/**
+ * Linux's boot_params, the "zero page": what a loader owes to a kernel that is entered by the 32-bit or 64-bit boot
+ * protocol. Source: Linux Documentation/arch/x86/boot.rst and zero-page.rst.
+ */
+import { VmError } from '../errors.js';
+import { e820Map } from '../memory/map.js';
+import type { Layout } from './layout.js';
+import { HDR, HEADER_START } from './linux-header.js';
+import { PAGE_BYTES } from './place.js';
+import { zeroTerminated } from './text.js';
+
+/** Fields of boot_params outside the setup header (zero-page.rst). */
+export const BOOT_PARAMS = {
+  acpi_rsdp_addr: 0x070,
+  e820_entries: 0x1e8,
+  e820_table: 0x2d0,
+} as const;
+export const BOOT_PARAMS_BYTES = 0x1000;
+export const E820_ENTRY_BYTES = 20;
+
+const LOADER_UNDEFINED = 0xff;
+const LOADED_HIGH = 1 << 0;
+const COMMAND_LINE_MAX = 0xffff;
+
+export interface BootParamsOptions {
+  /** The setup header, as it is in boot_params from HEADER_START on. */
+  readonly header: Uint8Array;
+  /** Where the kernel begins. */
+  readonly load: number;
+  readonly commandLine: string;
+  /** The longest command line that the kernel takes, in bytes without the zero. */
+  readonly commandLineMax: number;
+  readonly initrd?: Uint8Array | undefined;
+  /** The highest address that a byte of the initrd may have. */
+  readonly initrdMax: number;
+  /** Guest-physical address of the ACPI RSDP; without it the kernel searches the BIOS area. */
+  readonly rsdp?: number | undefined;
+}
+
+/**
+ * Puts command line, initrd (page-aligned, as high as it may be) and boot_params, and gives the address of the last.
+ * @throws VmError OPTION_INVALID, COMMAND_LINE_TOO_LONG, IMAGE_EMPTY (an initrd without a byte), INITRD_TOO_LARGE
+ */
+export function putBootParams(layout: Layout, options: BootParamsOptions): number {
+  const most = Math.min(options.commandLineMax, COMMAND_LINE_MAX);
+  const text = zeroTerminated(options.commandLine, 'kernel command line', most);
+  const bytes = new Uint8Array(BOOT_PARAMS_BYTES);
+  const address = layout.putLow('boot_params', bytes, { alignment: PAGE_BYTES });
+  const commandLine = layout.putLow('command line', text);
+  const initrd = putInitrd(layout, options.initrd, options.initrdMax + 1);
+  fill(bytes, options, layout.ramBytes, commandLine, initrd);
+  return address;
+}
+
+/** @throws VmError IMAGE_EMPTY, INITRD_TOO_LARGE */
+export function putInitrd(layout: Layout, initrd: Uint8Array | undefined, below?: number): number {
+  if (initrd === undefined) return 0;
+  if (initrd.length === 0) {
+    throw new VmError('IMAGE_EMPTY', 'the initrd is empty', { hint: 'Check how it was built.' });
+  }
+  const limit = below === undefined ? {} : { below };
+  return layout.putHigh('initrd', initrd, { ...limit, code: 'INITRD_TOO_LARGE' });
+}
+
+/** Zeroes (a non-zero sentinel would make the kernel distrust it), the header, our own fields. */
+function fill(bytes: Uint8Array, options: BootParamsOptions, ramBytes: number, commandLine: number, initrd: number) {
+  const page = new DataView(bytes.buffer);
+  bytes.set(options.header, HEADER_START);
+  page.setUint8(HDR.type_of_loader, LOADER_UNDEFINED);
+  page.setUint8(HDR.loadflags, page.getUint8(HDR.loadflags) | LOADED_HIGH);
+  page.setUint32(HDR.code32_start, options.load, true);
+  page.setUint32(HDR.ramdisk_image, initrd, true);
+  page.setUint32(HDR.ramdisk_size, options.initrd?.length ?? 0, true);
+  page.setUint32(HDR.cmd_line_ptr, commandLine, true);
+  setU64(page, HDR.setup_data, 0);
+  setU64(page, BOOT_PARAMS.acpi_rsdp_addr, options.rsdp ?? 0);
+  const map = e820Map(ramBytes);
+  page.setUint8(BOOT_PARAMS.e820_entries, map.length);
+  for (const [i, entry] of map.entries()) {
+    const at = BOOT_PARAMS.e820_table + i * E820_ENTRY_BYTES;
+    setU64(page, at, entry.start);
+    setU64(page, at + 8, entry.size);
+    page.setUint32(at + 16, entry.type, true);
+  }
+}
+
+/** `value` below 2^53. */
+export function setU64(view: DataView, offset: number, value: number): void {
+  view.setUint32(offset, value >>> 0, true);
+  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
+}
