@@ -5,11 +5,13 @@ import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
 import { readStats } from '../kvm/stats.js';
+import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
+import { fileBytes, namingFiles } from './image-files.js';
 import { Instance } from './instance.js';
-import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, fileBytes, type MachineOptions, memorySize } from './options.js';
+import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
 import { collectStats, type MachineStats } from './report.js';
@@ -238,11 +240,12 @@ export class Machine {
  */
 export function planMachine(options: MachineOptions): { readonly ramBytes: number; readonly plan: BootPlan } {
   const { image, boot } = bootInput(options);
-  return { ramBytes: boot.ramBytes, plan: planBoot(image, boot) };
+  return { ramBytes: boot.ramBytes, plan: namingFiles(options, () => planBoot(image, boot)) };
 }
 
 /** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
 export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
+  checkOptions(options);
   const { form, commandLine, initrd, modules = [], flat, loadAddress } = options;
   const { address: rsdp, bytes: tables } = pcAcpiTables(CPUS);
   const boot = {

@@ -1,6 +1,5 @@
-import fs from 'node:fs';
 import type { EntryMode, FormName } from '../boot/plan.js';
-import { messageOf, VmError } from '../errors.js';
+import { VmError } from '../errors.js';
 import type { ParavirtFeatures } from '../kvm/cpuid.js';
 import { GIB, MIB } from '../memory/map.js';
 
@@ -28,7 +27,7 @@ export interface MachineOptions {
   readonly flat?: EntryMode | undefined;
   /** Where a flat image goes. */
   readonly loadAddress?: number | undefined;
-  /** Ends the machine after so many seconds of wall-clock time. */
+  /** Ends the machine after so many seconds of wall-clock time, at most 2,147,483. */
   readonly timeoutS?: number | undefined;
   /** Starts the image again after a reset, in place of ending. */
   readonly reboot?: boolean | undefined;
@@ -62,26 +61,4 @@ export function memorySize(size: number | string): number {
     throw new VmError('MEMORY_INVALID', `memory of ${size} is not ${rule}`, { hint });
   }
   return bytes;
-}
-
-/**
- * The bytes of an image or initrd.
- * @throws VmError FILE_UNREADABLE
- */
-export function fileBytes(file: string | Uint8Array, what: string): Uint8Array {
-  if (typeof file !== 'string') return file;
-  try {
-    return fs.readFileSync(file);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const why: Readonly<Record<string, string>> = {
-      ENOENT: 'does not exist',
-      EISDIR: 'is a directory',
-      EACCES: 'may not be read by this user (EACCES)',
-    };
-    throw new VmError('FILE_UNREADABLE', `the ${what} ${file} ${why[code] ?? `cannot be read: ${messageOf(error)}`}`, {
-      hint: `Name a readable file as the ${what}.`,
-      cause: error,
-    });
-  }
 }

@@ -1,0 +1,108 @@
+/** Options against what they may be: a program in JavaScript has nothing else to tell it. */
+import { types } from 'node:util';
+import { type EntryMode, FORM_NAMES } from '../boot/plan.js';
+import { VmError } from '../errors.js';
+import { pvFeatureNames } from '../kvm/cpuid.js';
+import type { MachineOptions, ModuleOptions } from './options.js';
+
+/** Node.js fires a timer of 2^31 ms or more at once. */
+const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000);
+
+interface Rule {
+  /** What the option must be, as it ends a sentence. */
+  readonly wanted: string;
+  readonly holds: (value: unknown) => boolean;
+}
+
+const isString = (value: unknown): boolean => typeof value === 'string';
+const isNumber = (least: number, most: number) => (value: unknown) =>
+  typeof value === 'number' && value >= least && value <= most;
+
+const BOOLEAN: Rule = { wanted: 'true or false', holds: (value) => typeof value === 'boolean' };
+const TEXT: Rule = { wanted: 'a string', holds: isString };
+const FILE: Rule = {
+  wanted: "a file's name or a Uint8Array",
+  holds: (value) => isString(value) || types.isUint8Array(value),
+};
+const oneOf = (names: readonly string[]): Rule => ({
+  wanted: names
+    .map((name) => `"${name}"`)
+    .join(', ')
+    .replace(/, ([^,]*)$/, ' or $1'),
+  holds: (value) => isString(value) && names.includes(`${value}`),
+});
+const MODES: Readonly<Record<EntryMode, true>> = { real: true, protected: true, long: true };
+
+/** Types only: whether a size or an address suits the machine is told where it is used. */
+const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
+  image: FILE,
+  form: oneOf(FORM_NAMES),
+  initrd: FILE,
+  modules: {
+    wanted: 'an array of { file, commandLine }',
+    holds: (value) => Array.isArray(value) && value.every(isPlainObject),
+  },
+  commandLine: TEXT,
+  memory: {
+    wanted: 'a number of bytes or a string such as "256M"',
+    holds: (value) => isString(value) || typeof value === 'number',
+  },
+  flat: oneOf(Object.keys(MODES)),
+  loadAddress: {
+    wanted: 'a whole number from 0 on',
+    holds: (value) => isNumber(0, Number.MAX_SAFE_INTEGER)(value) && Number.isInteger(value),
+  },
+  timeoutS: { wanted: `a number of seconds from 0 to ${MAX_TIMEOUT_S}`, holds: isNumber(0, MAX_TIMEOUT_S) },
+  reboot: BOOLEAN,
+  paravirt: { wanted: 'an object', holds: isPlainObject },
+  timed: BOOLEAN,
+  kvmPath: TEXT,
+};
+const MODULE_RULES: Readonly<Record<keyof ModuleOptions, Rule>> = { file: FILE, commandLine: TEXT };
+const PARAVIRT_RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
+  pvFeatureNames.map((name) => [name, BOOLEAN]),
+);
+
+/**
+ * Refuses what is no option, and what is no value of one, by name.
+ * @throws VmError OPTION_INVALID
+ */
+export function checkOptions(options: unknown): asserts options is MachineOptions {
+  if (!isPlainObject(options)) throw new VmError('OPTION_INVALID', 'the options of a machine must be an object');
+  checkEach('', options, MACHINE_RULES, 'image');
+  const { modules = [], paravirt = {} } = options as unknown as MachineOptions;
+  modules.forEach((module, i) => {
+    checkEach(`modules[${i}].`, module, MODULE_RULES, 'file');
+  });
+  checkEach('paravirt.', paravirt, PARAVIRT_RULES);
+}
+
+/** @param needed the one option that may not be left out */
+function checkEach(prefix: string, options: object, rules: Readonly<Record<string, Rule>>, needed?: string): void {
+  const given = needed === undefined ? options : { [needed]: undefined, ...options };
+  for (const [name, value] of Object.entries(given)) {
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+    if (rule === undefined) {
+      const hint = `Known: ${Object.keys(rules).join(', ')}.`;
+      throw new VmError('OPTION_INVALID', `there is no option ${prefix}${JSON.stringify(name).slice(1, -1)}`, { hint });
+    }
+    const mayBeAbsent = value === undefined && name !== needed;
+    if (!mayBeAbsent && !rule.holds(value)) throw refused(prefix + name, value, rule);
+  }
+}
+
+function refused(name: string, value: unknown, { wanted }: Rule): VmError {
+  return new VmError('OPTION_INVALID', `the option ${name} must be ${wanted}, not ${valueText(value)}`);
+}
+
+/** A value in a few words on one line. */
+function valueText(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
+  return String(value);
+}
+
+function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
+}
