@@ -14,7 +14,7 @@ import { Instance } from './instance.js';
 import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
-import { collectStats, type MachineStats } from './report.js';
+import { addStats, collectStats, type MachineStats } from './report.js';
 import type { ThreadEnd } from './thread-end.js';
 
 /** A guest that said it panicked and then sends nothing for so long has stopped. */
@@ -50,6 +50,9 @@ export class Machine {
   #resolveEnded: (end: MachineEnd) => void = () => {};
   #requested: MachineEnd | undefined;
   #started = false;
+  /** What the instances before this one did: a machine that starts again makes another. */
+  #earlier: MachineStats | undefined;
+  /** What all did, once the machine has ended. */
   #stats: MachineStats | undefined;
   #closed = false;
 
@@ -108,7 +111,7 @@ export class Machine {
     return this.ended;
   }
 
-  /** What the vCPUs did so far; after the end, what they did in all. */
+  /** What the vCPUs did so far, before every restart too; after the end, what they did in all. */
   stats(): MachineStats {
     return this.#stats ?? this.#collect();
   }
@@ -158,20 +161,22 @@ export class Machine {
   }
 
   #restart(): void {
+    const earlier = this.#collect();
     this.#instance.close();
     this.#panic = new PanicWatch();
     try {
       this.#instance = this.#powerOn();
     } catch (error) {
-      return this.#finish({ reason: 'error', error: asVmError(error) });
+      return this.#finish({ reason: 'error', error: asVmError(error) }, earlier);
     }
+    this.#earlier = earlier;
     this.#run();
   }
 
-  #finish(end: MachineEnd): void {
+  #finish(end: MachineEnd, stats = this.#collect()): void {
     clearTimeout(this.#timeout);
     clearTimeout(this.#silence);
-    this.#stats = this.#collect();
+    this.#stats = stats;
     this.#console.finish();
     this.#resolveEnded(end);
   }
@@ -211,7 +216,8 @@ export class Machine {
   #collect(): MachineStats {
     const { cpus } = this.#instance;
     const controls = cpus.map(({ control }) => control);
-    return collectStats(controls, this.#options.timed ?? false, this.#kvmCounters());
+    const own = collectStats(controls, this.#options.timed ?? false, this.#kvmCounters());
+    return this.#earlier === undefined ? own : addStats(this.#earlier, own);
   }
 
   #kvmCounters(): Record<string, number> | undefined {

@@ -46,3 +46,25 @@ export function collectStats(
   const time = timed ? { time: { insideNs: Math.round(insideNs), outsideNs: Math.round(outsideNs) } } : {};
   return { exits: { total, byReason }, ...time, unclaimed, ...(kvm === undefined ? {} : { kvm }) };
 }
+
+/** What two runs of a machine did, one after the other. What only one of them has is absent. */
+export function addStats(first: MachineStats, second: MachineStats): MachineStats {
+  const time = first.time && second.time && sumOf(first.time, second.time);
+  const kvm = first.kvm && second.kvm && sumOf(first.kvm, second.kvm);
+  return {
+    exits: {
+      total: first.exits.total + second.exits.total,
+      byReason: sumOf(first.exits.byReason, second.exits.byReason),
+    },
+    ...(time === undefined ? {} : { time }),
+    unclaimed: sumOf(first.unclaimed, second.unclaimed),
+    ...(kvm === undefined ? {} : { kvm }),
+  };
+}
+
+/** Adds numbers by name; a name that one of them lacks counts 0 there. */
+function sumOf<Counts extends Readonly<Record<string, number>>>(first: Counts, second: Counts): Counts {
+  const sums: Record<string, number> = { ...first };
+  for (const [name, count] of Object.entries(second)) sums[name] = (sums[name] ?? 0) + count;
+  return sums as Counts;
+}

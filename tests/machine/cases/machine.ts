@@ -113,6 +113,22 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a machine that starts again after a reset counts what it did in all',
+    async run(context) {
+      const text = 'reset by the keyboard controller\n';
+      const options = optionsFor(context, 'reset-kbd');
+      await using once = await Machine.create(options);
+      await runUntil(once, text);
+      assert.deepEqual(await once.ended, { reason: 'reset', by: 'keyboard controller' });
+      await using again = await Machine.create({ ...options, reboot: true });
+      await runUntil(again, text + text);
+      assert.equal((await again.stop()).reason, 'stopped');
+      const [first, all] = [once.stats(), again.stats()];
+      assert.ok(all.exits.total >= first.exits.total + text.length);
+      assert.ok((all.kvm?.exits ?? 0) >= all.exits.total);
+    },
+  },
+  {
     name: 'console input reaches the guest, and what it answers comes back',
     async run(context) {
       const { end, output } = await run(optionsFor(context, 'echo'), `hello\n${'abcdefgh'.repeat(40)}\n\u0004`);
