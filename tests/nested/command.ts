@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import type { HostKind } from '../../src/host/kind.js';
 import { ROOT } from './host-support.js';
 
@@ -32,10 +33,16 @@ export class Run {
   readonly process: ChildProcess;
   stdout = '';
   stderr = '';
+  readonly #output: Readable;
+  readonly #outputEnded: Promise<unknown>;
 
   constructor(argv: readonly string[], input: 'ignore' | 'pipe' = 'ignore') {
     this.process = spawn(process.execPath, [BIN, 'run', ...argv], { stdio: [input, 'pipe', 'pipe'] });
-    this.process.stdout?.setEncoding('latin1').on('data', (text: string) => {
+    const { stdout } = this.process;
+    if (stdout === null) throw new Error('no standard output');
+    this.#output = stdout;
+    this.#outputEnded = once(stdout, 'end');
+    stdout.setEncoding('latin1').on('data', (text: string) => {
       this.stdout += text;
     });
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -45,11 +52,13 @@ export class Run {
 
   /** Resolves when the guest has written `text` so many times; rejects when the command ended without. */
   async hasSaid(text: string, times = 1): Promise<void> {
-    const { stdout } = this.process;
-    if (stdout === null) throw new Error('no standard output');
+    let goesOn = true;
+    void this.#outputEnded.then(() => {
+      goesOn = false;
+    });
     while (this.stdout.split(text).length <= times) {
-      const [chunk] = await Promise.race([once(stdout, 'data'), once(stdout, 'end')]);
-      if (chunk === undefined) throw new Error(`it ended without "${text}": ${this.stdout}${this.stderr}`);
+      if (!goesOn) throw new Error(`it ended without "${text}": ${this.stdout}${this.stderr}`);
+      await Promise.race([once(this.#output, 'data'), this.#outputEnded]);
     }
   }
 
