@@ -114,6 +114,7 @@ export const cases: readonly Case[] = [
   },
   {
     name: 'a machine that starts again after a reset counts what it did in all',
+    timeoutS: 120,
     async run(context) {
       const text = 'reset by the keyboard controller\n';
       const options = optionsFor(context, 'reset-kbd');
