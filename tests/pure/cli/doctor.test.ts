@@ -1,10 +1,18 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 import { doctorStatus, examinationText } from '../../../src/cli/doctor.js';
 import { VmError } from '../../../src/errors.js';
-import { examine, type Finding, type OpenKvm, type Surroundings } from '../../../src/host/examine.js';
+import {
+  CAPABILITIES,
+  type Examination,
+  examine,
+  type Finding,
+  type OpenKvm,
+  type Surroundings,
+} from '../../../src/host/examine.js';
 import { KVM_CAP_BINARY_STATS_FD, KVM_CAP_IRQCHIP } from '../../../src/kvm/abi/capabilities.js';
 
 test('doctor aligns its findings and says under a fault what to do', () => {
@@ -128,6 +136,52 @@ describe('the examination', () => {
     expect(open).toBe(0);
   });
 
+  it.each([
+    ['kvm_pvm', { 'sys/module/kvm_pvm/parameters/x': '' }, 'fault', 'vmlaunch run --host svm'],
+    ['unknown', {}, 'note', ''],
+  ])('tells of a /dev/kvm of %s what it can run', async (flavour, module, state, mend) => {
+    put({ 'dev/kvm': '', 'proc/cpuinfo': 'vendor_id\t: GenuineIntel\nflags\t\t: fpu\n', ...module });
+    const examination = await examine(around(() => fakeKvm()));
+    expect(examination.flavour).toBe(flavour);
+    const found = byName(examination.findings);
+    expect(found.get('/dev/kvm')).toMatchObject({ state, mend: expect.stringContaining(mend) });
+    for (const what of ['EPT or NPT', 'VPID', 'unrestricted guest']) expect(found.get(what)?.state).toBe('note');
+  });
+
+  it.each([
+    ['vmx', 'sudo modprobe kvm_intel'],
+    ['svm', 'sudo modprobe kvm_amd'],
+    ['', 'vmlaunch run --host svm'],
+  ])('says what to type where there is no /dev/kvm, on a CPU with "%s"', async (flag, mend) => {
+    put({ 'proc/cpuinfo': `vendor_id\t: some\nflags\t\t: fpu ${flag}\n` });
+    const found = byName((await examine(around(() => fakeKvm()))).findings);
+    expect(found.get('/dev/kvm')).toMatchObject({ state: 'fault', mend: expect.stringContaining(mend) });
+    expect(found.get('CPU')?.state).toBe(flag === '' ? 'fault' : 'ok');
+  });
+
+  it('takes directories in place of files, and files in place of directories, as they come', async () => {
+    put({ 'dev/kvm/x': '', 'proc/cpuinfo/x': '', 'sys/module/kvm_intel/parameters/ept/x': '' });
+    const examination = await examine(around(() => fakeKvm()));
+    const found = byName(examination.findings);
+    expect(found.get('opening /dev/kvm')).toMatchObject({ state: 'fault', mend: expect.stringContaining('usermod') });
+    expect(found.get('EPT')).toMatchObject({ state: 'note' });
+    rmSync(root, { recursive: true });
+    writeFileSync(root, '');
+    expect(await examine(around(() => fakeKvm()))).toMatchObject({ flavour: 'none', localUsable: false });
+  });
+
+  it('tells of every capability that is missing what is lost without it', async () => {
+    put(INTEL);
+    const missing = CAPABILITIES.map(({ number }) => number);
+    const examination = await examine(around(() => fakeKvm(missing)));
+    const found = byName(examination.findings);
+    for (const { name, lost } of CAPABILITIES) {
+      expect(found.get(name)).toMatchObject({ state: 'fault', seen: `missing: ${lost}` });
+      expect(found.get(name)?.mend).not.toBe('');
+    }
+    expect(examination.localUsable).toBe(false);
+  });
+
   it('without anything says so; one nested host that is ready is enough', async () => {
     const nothing = () => {
       throw new Error('opened though it is not there');
@@ -142,4 +196,15 @@ describe('the examination', () => {
     expect(doctorStatus(examination)).toBe(0);
     expect(byName(examination.findings).get('host svm')).toMatchObject({ mend: 'vmlaunch setup svm' });
   });
+});
+
+test('the command itself needs no home, no cache and no directory to stand in', () => {
+  const gone = mkdtempSync(join(tmpdir(), 'vmlaunch-doctor-'));
+  const bin = new URL('../../../dist/cli/bin.js', import.meta.url).pathname;
+  const script = `cd '${gone}' && rmdir '${gone}' && exec '${process.execPath}' '${bin}' doctor --json`;
+  const env = { PATH: '/usr/bin:/bin', VMLAUNCH_CACHE: join(bin, 'below/a/file') };
+  const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8', env });
+  const { findings, localUsable } = JSON.parse(stdout) as Examination;
+  expect([status, stderr]).toEqual([localUsable ? 0 : 4, '']);
+  expect(findings.filter(({ state, mend }) => (state === 'fault') !== (mend !== ''))).toEqual([]);
 });
