@@ -3,7 +3,8 @@ import { Command, CommanderError, Option } from 'commander';
 import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
-import { HOSTS, type HostName } from './choose-host.js';
+import type { BenchExitOptions } from './bench.js';
+import { HOSTS } from './choose-host.js';
 import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
 import type { RunOptions } from './run.js';
@@ -80,10 +81,11 @@ function commands(done: (status: number) => void): Command {
     .description('what an exit costs here, beside a loop in C')
     .option('--json <file>', 'write all samples as JSON')
     .option('--rounds <count>', 'rounds, at least 7', '7')
+    .option('--exits <count>', 'exits of each round, above 5000, of which the first 5000 are cold (default: 30000)')
     .addOption(host('where to measure'))
-    .action(async (options: { host: HostName; json?: string; rounds: string }) => {
+    .action(async (options: BenchExitOptions) => {
       const { benchExitCommand } = await import('./bench.js');
-      done(await benchExitCommand({ ...options, rounds: Number(options.rounds) }));
+      done(await benchExitCommand(options));
     });
   return program;
 }
