@@ -5,7 +5,7 @@ import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
 import { ByteRing } from '../memory/ring.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING } from './control.js';
-import { type LoopContext, runLoop } from './loop.js';
+import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { Pc, type PcMemory } from './pc.js';
 import type { ThreadEnd } from './thread-end.js';
@@ -93,7 +93,7 @@ class VcpuThread {
     fields.startNs = native.monotonicNs();
     fields.startTicks = native.rdtsc();
     try {
-      if (this.#control.command !== COMMAND_STOP) runLoop(this.#context);
+      if (this.#control.command !== COMMAND_STOP) makeLoop(this.#context)();
     } catch (error) {
       this.#end = {
         reason: 'bug',
