@@ -7,7 +7,7 @@ import { kvmRun } from '../../../src/kvm/abi/run.js';
 import { RunPage } from '../../../src/kvm/exit.js';
 import { Bus } from '../../../src/machine/bus.js';
 import { faultError, type StoppedVcpu } from '../../../src/machine/fault.js';
-import { runLoop } from '../../../src/machine/loop.js';
+import { makeLoop } from '../../../src/machine/loop.js';
 import { otherExitEnd } from '../../../src/machine/outcome.js';
 import type { ThreadEnd } from '../../../src/machine/thread-end.js';
 import { GuestMemory } from '../../../src/memory/guest-memory.js';
@@ -90,7 +90,7 @@ function loopOver(exitReason: number, exit: Exit = ARMS[exitReason] ?? {}): Loop
   const mmio = new Bus('MMIO address', { unclaimed: () => calls.push('unclaimed') });
   mmio.add({ name: 'MMIO', start: ADDRESS, size: 1, width: 1 }, registers('MMIO'));
   let runs = 0;
-  runLoop({
+  makeLoop({
     run: () => {
       if (runs++ > 0) return -4;
       encode(kvmRun, { exitReason, exit }, page.bytes);
@@ -109,7 +109,7 @@ function loopOver(exitReason: number, exit: Exit = ARMS[exitReason] ?? {}): Loop
       return false;
     },
     ended: false,
-  });
+  })();
   return { calls, end, page };
 }
 

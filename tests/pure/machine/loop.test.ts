@@ -1,0 +1,121 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { KVM_EXIT_IO, KVM_EXIT_IO_IN, KVM_EXIT_IO_OUT, KVM_EXIT_MMIO } from '../../../src/kvm/abi/exits.js';
+import { encode, type PartialValue } from '../../../src/kvm/abi/layout.js';
+import { kvmRun } from '../../../src/kvm/abi/run.js';
+import { RunPage } from '../../../src/kvm/exit.js';
+import { Bus } from '../../../src/machine/bus.js';
+import { type LoopContext, makeLoop } from '../../../src/machine/loop.js';
+
+const PORT = 0x3f8;
+const DATA = 4096;
+const EINTR = 4;
+
+type Step = PartialValue<typeof kvmRun> | typeof EINTR;
+
+let page: RunPage;
+let calls: (readonly [string, number, number, number?])[];
+let context: LoopContext;
+
+/** A loop over a KVM_RUN that makes these exits one after another, then is kicked and stops. */
+function runOver(steps: readonly Step[], change: Partial<LoopContext> = {}): void {
+  let next = 0;
+  context = {
+    run: () => {
+      const step = steps[next++];
+      if (step === undefined || step === EINTR) return -EINTR;
+      encode(kvmRun, step, page.bytes);
+      return undefined;
+    },
+    page,
+    pio: bus('port', PORT),
+    mmio: bus('MMIO', 0xd0000000),
+    counts: new Float64Array(64),
+    interrupted: () => next <= steps.length,
+    otherExit: () => false,
+    ended: false,
+    ...change,
+  };
+  makeLoop(context)();
+}
+
+function bus(name: string, start: number): Bus {
+  const made = new Bus(name, { unclaimed: () => calls.push(['unclaimed', 0, 0]) });
+  const registers = {
+    read: (offset: number, size: number) => {
+      calls.push([`${name} in`, offset, size]);
+      return 0x5a;
+    },
+    write: (offset: number, value: number, size: number) => void calls.push([`${name} out`, offset, size, value]),
+  };
+  made.add({ name, start, size: 4, width: 4 }, registers);
+  return made;
+}
+
+const io = (direction: number, size: number, count: number, port = PORT): Step => ({
+  exitReason: KVM_EXIT_IO,
+  exit: { io: { direction, size, port, count, dataOffset: BigInt(DATA) } },
+});
+
+beforeEach(() => {
+  page = new RunPage(new Uint8Array(new SharedArrayBuffer(3 * 4096)));
+  calls = [];
+});
+
+describe('makeLoop', () => {
+  it('hands a byte written, and a byte read, to the device', () => {
+    page.bytes[DATA] = 0x41;
+    runOver([io(KVM_EXIT_IO_OUT, 1, 1), io(KVM_EXIT_IO_IN, 1, 1, PORT + 2)]);
+    expect(calls).toEqual([
+      ['port out', 0, 1, 0x41],
+      ['port in', 2, 1],
+    ]);
+    expect(page.bytes[DATA]).toBe(0x5a);
+  });
+
+  it('carries string I/O out element by element, in order', () => {
+    page.bytes.set([1, 2, 3, 4, 5, 6], DATA);
+    runOver([io(KVM_EXIT_IO_OUT, 2, 3), io(KVM_EXIT_IO_IN, 1, 3)]);
+    expect(calls.map(([name, , size, value]) => [name, size, value])).toEqual([
+      ['port out', 2, 0x0201],
+      ['port out', 2, 0x0403],
+      ['port out', 2, 0x0605],
+      ['port in', 1, undefined],
+      ['port in', 1, undefined],
+      ['port in', 1, undefined],
+    ]);
+    expect([...page.bytes.subarray(DATA, DATA + 3)]).toEqual([0x5a, 0x5a, 0x5a]);
+  });
+
+  it('hands MMIO to its own bus', () => {
+    const mmio = { physAddr: 0xd0000000n, data: Uint8Array.of(0x78, 0x56, 0x34, 0x12), len: 4, isWrite: 1 };
+    runOver([{ exitReason: KVM_EXIT_MMIO, exit: { mmio } }]);
+    expect(calls).toEqual([['MMIO out', 0, 4, 0x12345678]]);
+  });
+
+  it('goes on for as long as it is let, past kicks, and counts every exit', () => {
+    const exits: Step[] = Array.from({ length: 1000 }, () => io(KVM_EXIT_IO_OUT, 1, 1));
+    runOver([...exits, EINTR, ...exits]);
+    expect(calls.length).toBe(2000);
+    expect(context.counts[KVM_EXIT_IO]).toBe(2000);
+  });
+
+  it('ends after the access that a device ends the machine by, which one more KVM_RUN completes', () => {
+    let runs = 0;
+    const pio = new Bus('port', { unclaimed: () => {} });
+    const registers = {
+      read: () => 0,
+      write: () => {
+        context.ended = true;
+      },
+    };
+    pio.add({ name: 'end', start: PORT, size: 1, width: 1 }, registers);
+    const run = () => {
+      runs++;
+      encode(kvmRun, io(KVM_EXIT_IO_OUT, 1, 1) as PartialValue<typeof kvmRun>, page.bytes);
+      return undefined;
+    };
+    runOver([], { pio, run });
+    expect(runs).toBe(2);
+    expect(page.immediateExit).toBe(1);
+  });
+});
