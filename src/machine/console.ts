@@ -5,8 +5,13 @@ import { ByteRing, ringBuffer } from '../memory/ring.js';
 const OUTPUT_RING_BYTES = 0x10000;
 /** Input that the guest has not read: beyond this the writer waits. */
 const INPUT_RING_BYTES = 0x1000;
-/** Output is collected this long before it is passed on: one wake-up for many bytes. */
-const COLLECT_MS = 1;
+/**
+ * Output is collected before it is passed on, one wake-up for many bytes: so long after the first byte, and longer each
+ * time that more has come meanwhile. A prompt comes at once; a flood, whose every wake-up would cost more than the exit
+ * that brought the byte where both threads share a processor, comes in large pieces.
+ */
+const COLLECT_FIRST_MS = 1;
+const COLLECT_MOST_MS = 64;
 
 /**
  * The main thread's end of the serial console. Bytes cross to the vCPU threads through bounded rings in shared
@@ -25,6 +30,7 @@ export class Console {
   #pending: { bytes: Uint8Array; done: () => void } | undefined;
   #reading = false;
   #collecting: NodeJS.Timeout | undefined;
+  #collectMs = COLLECT_FIRST_MS;
   #finished = false;
 
   /**
@@ -38,7 +44,7 @@ export class Console {
       highWaterMark: OUTPUT_RING_BYTES,
       read: () => {
         this.#reading = true;
-        this.#drain();
+        if (this.#collecting === undefined) this.#drain();
       },
     });
     this.input = new Writable({
@@ -50,12 +56,10 @@ export class Console {
     this.outputRing.askForWord();
   }
 
-  /** The vCPU thread sends word: there is output. */
+  /** The vCPU thread sends word: there is output, or no more room for it. */
   outputHasCome(): void {
-    this.#collecting ??= setTimeout(() => {
-      this.#collecting = undefined;
-      this.#drain();
-    }, COLLECT_MS);
+    if (this.outputRing.length === this.outputRing.capacity) this.#drain();
+    else this.#collect();
   }
 
   /** The vCPU thread sends word: it took input. Also the way in for new input. */
@@ -92,13 +96,25 @@ export class Console {
     done();
   }
 
+  #collect(): void {
+    if (this.#finished || this.#collecting !== undefined) return;
+    this.#collecting = setTimeout(() => {
+      this.#collecting = undefined;
+      this.#drain();
+    }, this.#collectMs);
+  }
+
+  /** Passes on what has come, as far as it is wanted. Where something has, more may: that is looked for without word. */
   #drain(): void {
-    if (this.#finished) return;
-    while (this.#reading) {
-      if (this.#take()) continue;
-      this.outputRing.askForWord();
-      if (this.outputRing.length === 0) return;
+    if (this.#finished || !this.#reading) return;
+    if (this.#take()) {
+      this.#collectMs = Math.min(this.#collectMs * 2, COLLECT_MOST_MS);
+      return this.#collect();
     }
+    this.#collectMs = COLLECT_FIRST_MS;
+    this.outputRing.askForWord();
+    // What came between the two is not told.
+    if (this.outputRing.length > 0) this.#collect();
   }
 
   /** Passes on one chunk; returns false where there was none. */

@@ -23,6 +23,8 @@ import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 const HALT_CHECK_MS = 1000;
 /** Between two kicks of a vCPU that has not stopped yet. */
 const KICK_AGAIN_MS = 5;
+/** Until input is offered again to a UART that was in use. */
+const OFFER_INPUT_AGAIN_MS = 5;
 
 export interface InstanceOptions {
   readonly kvm: Kvm;
@@ -60,6 +62,8 @@ export class Instance {
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
   #haltCheck: NodeJS.Timeout | undefined;
+  #inputWaits: NodeJS.Timeout | undefined;
+  #kickAgain: NodeJS.Timeout | undefined;
   #exitsAtLastCheck: readonly number[] = [];
   #closed = false;
 
@@ -69,9 +73,9 @@ export class Instance {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
-    this.#vm = options.kvm.createVm();
     this.#ram = makeRam(options.ramBytes);
     this.memory = new GuestMemory(this.#ram);
+    this.#vm = options.kvm.createVm();
     try {
       furnish(this.#vm, this.#ram);
       this.#pcMemory = makePcMemory(options.cpus);
@@ -98,7 +102,11 @@ export class Instance {
     this.#end ??= end;
     for (const { control } of this.cpus) control.requestStop();
     this.#kick();
-    if (this.#threadsLeft > 0) setTimeout(() => this.stop(), KICK_AGAIN_MS);
+    if (this.#threadsLeft === 0) return;
+    this.#kickAgain ??= setTimeout(() => {
+      this.#kickAgain = undefined;
+      this.stop();
+    }, KICK_AGAIN_MS);
   }
 
   /** Makes KVM_RUN return on every vCPU that runs, so that it looks at its command. */
@@ -121,7 +129,11 @@ export class Instance {
 
   /** Bytes were put into the console's input ring: lets the UART see them. */
   inputArrived(): void {
-    if (!this.#closed && this.#end === undefined) this.#pc.receive();
+    if (this.#closed || this.#end !== undefined || this.#pc.tryReceive()) return;
+    this.#inputWaits ??= setTimeout(() => {
+      this.#inputWaits = undefined;
+      this.inputArrived();
+    }, OFFER_INPUT_AGAIN_MS);
   }
 
   /** Gives everything back. The vCPU threads must have ended. */
@@ -135,6 +147,8 @@ export class Instance {
   #release(): void {
     this.#closed = true;
     clearInterval(this.#haltCheck);
+    clearTimeout(this.#inputWaits);
+    clearTimeout(this.#kickAgain);
     this.#vm.close();
     releaseRam(this.#ram);
   }

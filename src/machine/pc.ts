@@ -129,15 +129,19 @@ export class Pc {
     });
   }
 
-  /** There is console input: the UART takes what it has room for. From any thread. */
-  receive(): void {
+  /**
+   * There is console input: the UART takes what it has room for. From any thread. Returns false where the UART is in
+   * use: it is for as long as a vCPU waits for a slow reader of its output, perhaps the caller itself.
+   */
+  tryReceive(): boolean {
     const { device, lock } = this.#uart;
-    lock.acquire();
+    if (!lock.tryAcquire()) return false;
     try {
       device.receive();
     } finally {
       lock.release();
     }
+    return true;
   }
 }
 

@@ -18,7 +18,8 @@ class Running {
     if (this.#registered) return;
     this.#registered = true;
     native.installKickHandler();
-    process.on('exit', () => {
+    // First of all handlers: one that throws keeps those behind it from running.
+    process.prependListener('exit', () => {
       for (const running of this.#instances) running.stopNow();
     });
   }

@@ -4,6 +4,7 @@ import { native } from '../kvm/native.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
 import { ByteRing } from '../memory/ring.js';
+import { ConsoleSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING } from './control.js';
 import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
@@ -12,8 +13,6 @@ import type { ThreadEnd } from './thread-end.js';
 
 const EINTR = 4;
 const EAGAIN = 11;
-/** How long a full output ring is waited for before the command is looked at again. */
-const STOP_CHECK_MS = 20;
 
 /** What a vCPU thread is given. */
 export interface VcpuJob {
@@ -48,12 +47,13 @@ class VcpuThread {
     this.#control = new ControlBlock(job.control);
     this.#vcpu = Vcpu.fromHandle(job.vcpu);
     const { fields, byReason } = this.#control;
-    const output = new ByteRing(job.output);
+    const sendWord = (): void => post({ type: 'output' });
+    const output = new ConsoleSender(new ByteRing(job.output), sendWord, () => this.#control.command === COMMAND_STOP);
     const input = new ByteRing(job.input);
     const half = input.capacity / 2;
     const pc = new Pc(job.pc, {
       vm: Vm.fromHandle(job.vm),
-      console: { write: (byte) => this.#send(output, byte) },
+      console: output,
       input: {
         next: () => {
           const byte = input.shift();
@@ -111,16 +111,6 @@ class VcpuThread {
     if (this.#context.ended) return;
     this.#context.ended = true;
     this.#end = end;
-  }
-
-  /** A byte for the console: waits while the reader is slow, but not beyond a stop. */
-  #send(output: ByteRing, byte: number): void {
-    while (!output.push(byte)) {
-      if (output.wordWanted) post({ type: 'output' });
-      output.waitForRoom(STOP_CHECK_MS);
-      if (this.#control.command === COMMAND_STOP) return;
-    }
-    if (output.wordWanted) post({ type: 'output' });
   }
 
   #interrupted(errno: number): boolean {

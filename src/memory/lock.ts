@@ -16,6 +16,11 @@ export class Lock {
       Atomics.wait(this.cells, this.index, CONTENDED);
   }
 
+  /** Takes the lock where it is free; returns whether it did. It never waits. */
+  tryAcquire(): boolean {
+    return Atomics.compareExchange(this.cells, this.index, FREE, HELD) === FREE;
+  }
+
   release(): void {
     if (Atomics.exchange(this.cells, this.index, FREE) === CONTENDED) Atomics.notify(this.cells, this.index, 1);
   }

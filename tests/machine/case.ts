@@ -11,6 +11,8 @@ export interface Case {
   readonly flavours?: readonly Flavour[];
   /** Seconds of the host's own clock after which it counts as hung; 30 if not given. */
   readonly timeoutS?: number;
+  /** Flavours where it takes minutes: there only with `npm run test:long`. */
+  readonly long?: readonly Flavour[];
   run(context: CaseContext): Promise<void>;
 }
 
@@ -34,6 +36,7 @@ export interface CaseInfo {
   readonly name: string;
   readonly flavours: readonly Flavour[];
   readonly timeoutS: number;
+  readonly long: readonly Flavour[];
 }
 
 export interface CaseStart {

@@ -112,7 +112,8 @@ const flavours: Flavour[] = localKvm().usable ? ['local', 'svm', 'vtx'] : ['svm'
 
 for (const flavour of flavours) {
   describe(`[${flavour}]`, () => {
-    const cases = allCases.filter((one) => one.flavours.includes(flavour));
+    const here = allCases.filter((one) => one.flavours.includes(flavour));
+    const cases = here.filter((one) => !one.long.includes(flavour) || process.env.VMLAUNCH_LONG === '1');
     const started = start(flavour, cases);
     const ended = started.then(({ session }) => session.run());
     started.catch(() => {});
@@ -127,6 +128,10 @@ for (const flavour of flavours) {
         task.meta.ownMs = result.ms;
         if (!result.ok) expect.fail(result.error);
       });
+    }
+
+    for (const { name } of here.filter((one) => !cases.includes(one))) {
+      it(name, ({ skip }) => skip('takes minutes: only with npm run test:long'));
     }
 
     it('leaves nothing behind that keeps the runner alive', { timeout: WAIT_MS }, async () => {

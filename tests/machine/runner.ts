@@ -74,8 +74,8 @@ function named(cases: readonly Case[], name: string): Case {
 
 const cases = await allCases();
 if (values.list) {
-  for (const { name, flavours = FLAVOURS, timeoutS = DEFAULT_TIMEOUT_S } of cases) {
-    printLine({ name, flavours, timeoutS });
+  for (const { name, flavours = FLAVOURS, timeoutS = DEFAULT_TIMEOUT_S, long = [] } of cases) {
+    printLine({ name, flavours, timeoutS, long });
   }
 } else {
   const flavour = FLAVOURS.find((name) => name === values.flavour);

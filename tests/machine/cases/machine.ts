@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { Machine, type MachineEnd, type MachineOptions } from '../../../dist/index.js';
 import type { Case, CaseContext } from '../case.js';
-import { ENDING_GUESTS, floodBytes, mmioOutput, STRING_IO_DEBUG_OUTPUT, WIDE_IO_OUTPUT } from '../guests.js';
+import { ENDING_GUESTS, mmioOutput, STRING_IO_DEBUG_OUTPUT, WIDE_IO_OUTPUT } from '../guests.js';
 
 const FLAT = { flat: 'protected', loadAddress: 0x100000, memory: '16M' } as const;
 
@@ -58,9 +57,6 @@ const outputs: readonly Case[] = [
   },
 }));
 
-const countOf = (directory: string): number => readdirSync(directory).length;
-const threads = (): number => Number(/Threads:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
-
 export const cases: readonly Case[] = [
   ...endings,
   ...outputs,
@@ -91,28 +87,6 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    name: 'stop() ends a guest that spins',
-    flavours: ['local', 'svm'],
-    async run(context) {
-      for (const [image, text] of [
-        ['spin', 'spinning'],
-        ['spin-cli', 'interrupts off'],
-      ] as const) {
-        await using machine = await Machine.create(optionsFor(context, image));
-        await runUntil(machine, text);
-        assert.equal((await machine.stop()).reason, 'stopped');
-      }
-    },
-  },
-  {
-    name: 'a time-out ends a guest that spins',
-    flavours: ['local', 'svm'],
-    async run(context) {
-      const { end } = await run({ ...optionsFor(context, 'silent-spin'), timeoutS: 0.5 });
-      assert.equal(end.reason, 'timeout');
-    },
-  },
-  {
     name: 'a machine that starts again after a reset counts what it did in all',
     timeoutS: 120,
     async run(context) {
@@ -135,33 +109,6 @@ export const cases: readonly Case[] = [
       const { end, output } = await run(optionsFor(context, 'echo'), `hello\n${'abcdefgh'.repeat(40)}\n\u0004`);
       assert.equal(output.toString('latin1'), `ready\nHELLO\n${'ABCDEFGH'.repeat(40)}\n`);
       assert.equal(end.reason, 'debug-exit');
-    },
-  },
-  {
-    name: '256 KiB of console output to a reader that sleeps, to the byte',
-    flavours: ['local', 'svm'],
-    timeoutS: 300,
-    async run(context) {
-      await using machine = await Machine.create(optionsFor(context, 'flood-short'));
-      machine.start();
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      const chunks: Buffer[] = [];
-      for await (const chunk of machine.output) chunks.push(chunk as Buffer);
-      assert.equal((await machine.ended).reason, 'debug-exit');
-      assert.ok(Buffer.concat(chunks).equals(Buffer.from(floodBytes(256 * 1024))));
-    },
-  },
-  {
-    name: 'machines that were closed leave no descriptor and no thread',
-    timeoutS: 120,
-    async run(context) {
-      await run(optionsFor(context, 'hello'));
-      await new Promise((resolve) => setTimeout(resolve, 200));
-      const before = { fds: countOf('/proc/self/fd'), threads: threads() };
-      for (let i = 0; i < 10; i++) await run(optionsFor(context, 'hello'));
-      // A worker's thread ends a little after its last word.
-      for (let i = 0; i < 100 && threads() > before.threads; i++) await new Promise((r) => setTimeout(r, 50));
-      assert.deepEqual({ fds: countOf('/proc/self/fd'), threads: threads() }, before);
     },
   },
 ];

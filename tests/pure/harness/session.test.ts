@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { CaseEvent, CaseInfo } from '../../machine/case.js';
 import { Session, type StartRunner } from '../../machine/session.js';
 
-const cases: CaseInfo[] = ['a', 'b', 'c'].map((name) => ({ name, flavours: ['svm'], timeoutS: 30 }));
+const cases: CaseInfo[] = ['a', 'b', 'c'].map((name) => ({ name, flavours: ['svm'], timeoutS: 30, long: [] }));
 
 /** A runner that does for each case what its script says; 'crash' ends it there with status 139. */
 function scripted(script: Readonly<Record<string, 'pass' | 'fail' | 'crash' | 'stop'>>) {

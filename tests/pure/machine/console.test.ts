@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Console } from '../../../src/machine/console.js';
 
@@ -25,7 +26,10 @@ const pattern = (length: number) => Buffer.from(Uint8Array.from({ length }, (_, 
 /** As the vCPU's thread sends: waits for room, and sends word where that is wanted. */
 async function send(bytes: Uint8Array): Promise<void> {
   for (const byte of bytes) {
-    while (!line.outputRing.push(byte)) await turn();
+    if (!line.outputRing.push(byte)) {
+      line.outputHasCome();
+      while (!line.outputRing.push(byte)) await turn();
+    }
     if (line.outputRing.wordWanted) line.outputHasCome();
   }
 }
@@ -101,6 +105,42 @@ describe('output', () => {
     for (const byte of Buffer.from('panic')) line.outputRing.push(byte);
     line.flush();
     expect(Buffer.concat(chunks).toString()).toBe('panic');
+  });
+});
+
+describe('output of another thread', () => {
+  /** As a vCPU's thread: sends so many bytes, and a message for each word that is wanted. */
+  function flood(length: number): Worker {
+    const at = (file: string) => JSON.stringify(new URL(`../../../dist/${file}`, import.meta.url).href);
+    const program = `
+      const { parentPort, workerData } = require('node:worker_threads');
+      (async () => {
+        const { ByteRing } = await import(${at('memory/ring.js')});
+        const { ConsoleSender } = await import(${at('machine/console-sender.js')});
+        const sender = new ConsoleSender(new ByteRing(workerData), () => parentPort.postMessage('word'), () => false);
+        for (let i = 0; i < ${length}; i++) sender.write((i * 7 + (i >> 8)) & 0xff);
+        parentPort.postMessage('end');
+      })();`;
+    return new Worker(program, { eval: true, workerData: line.outputRing.buffer });
+  }
+
+  it('10 MiB reach a reader that sleeps, to the byte, with few messages', async () => {
+    const length = 10 << 20;
+    let words = 0;
+    const worker = flood(length).on('message', (message) => {
+      if (message === 'end') return line.finish();
+      words++;
+      line.outputHasCome();
+    });
+    const read: Uint8Array[] = [];
+    for await (const chunk of line.output) {
+      read.push(chunk as Uint8Array);
+      await sleep(2);
+    }
+    await worker.terminate();
+    expect(Buffer.concat(read).equals(pattern(length))).toBe(true);
+    // One where the ring was empty, one where it was full.
+    expect(words).toBeLessThan((3 * length) / line.outputRing.capacity);
   });
 });
 
