@@ -24,7 +24,7 @@ export class Emulator {
   readonly ended: Promise<string>;
   readonly #options: LaunchOptions;
   readonly #process: ChildProcess;
-  readonly #logs: readonly number[];
+  readonly #logs: number[];
   readonly #qmp: Qmp | undefined;
 
   private constructor(options: LaunchOptions, launch: Launch) {
@@ -45,6 +45,8 @@ export class Emulator {
     qmp.on('error', () => {});
     this.#qmp = options.kind === 'svm' ? new Qmp(qmp) : undefined;
     running.add(this);
+    options.abort?.addEventListener('abort', () => this.kill(), { once: true });
+    if (options.abort?.aborted === true) this.kill();
     this.ended = new Promise((resolve) => {
       this.#process.on('error', (error) => resolve(error.message));
       this.#process.on('exit', (code, signal) => resolve(signal ?? `status ${code}`));
@@ -58,8 +60,13 @@ export class Emulator {
   /** Starts the process, and has QEMU read its snapshot. @throws VmError HOST_FAILED */
   static async start(options: LaunchOptions): Promise<Emulator> {
     const emulator = new Emulator(options, options.kind === 'svm' ? qemuLaunch(options) : bochsLaunch(options));
-    if (emulator.#qmp) await emulator.orFail(greetQemu(emulator.#qmp, options.start));
-    return emulator;
+    try {
+      if (emulator.#qmp) await emulator.orFail(greetQemu(emulator.#qmp, options.start));
+      return emulator;
+    } catch (error) {
+      await emulator.close();
+      throw error;
+    }
   }
 
   /** The promise's outcome, or the failure of an emulator that ends before. */
@@ -107,7 +114,7 @@ export class Emulator {
     this.kill();
     await this.ended;
     this.channel.destroy();
-    for (const fd of this.#logs) closeQuietly(fd);
+    for (const fd of this.#logs.splice(0)) fs.closeSync(fd);
   }
 
   /** The end of the emulator's own output, less Bochs' lines on what it does, and of the kernel's console. */
@@ -133,20 +140,8 @@ function command({ command }: Launch): string[] {
 }
 
 function tail(fd: number): string {
-  try {
-    const { size } = fs.fstatSync(fd);
-    const bytes = Buffer.alloc(Math.min(size, DIAGNOSTIC_BYTES));
-    fs.readSync(fd, bytes, 0, bytes.length, size - bytes.length);
-    return bytes.toString('latin1');
-  } catch {
-    return ''; // closed already
-  }
-}
-
-function closeQuietly(fd: number): void {
-  try {
-    fs.closeSync(fd);
-  } catch {
-    // Closed before: close() may be called twice.
-  }
+  const { size } = fs.fstatSync(fd);
+  const bytes = Buffer.alloc(Math.min(size, DIAGNOSTIC_BYTES));
+  fs.readSync(fd, bytes, 0, bytes.length, size - bytes.length);
+  return bytes.toString('latin1');
 }

@@ -4,7 +4,7 @@ import type { Readable, Writable } from 'node:stream';
 import { VmError } from '../errors.js';
 import { deferred } from './deferred.js';
 import type { HostFile } from './file.js';
-import { Host, type HostClock, type Job } from './host.js';
+import { Host, type HostClock, type Job, type PreparedHost } from './host.js';
 import type { HostKind } from './kind.js';
 import { prepareHost } from './prepare.js';
 import { writeFile } from './write-file.js';
@@ -17,7 +17,7 @@ export interface ForwardOptions {
   readonly upload: readonly HostFile[];
   /** Files that the command wrote, to be brought out after its end; one that it did not write is left out. */
   readonly download: readonly { readonly inside: string; readonly outside: string }[];
-  /** Wall-clock seconds. */
+  /** Wall-clock seconds here, from the host's start on; preparing it is not counted. */
   readonly timeoutS?: number;
   readonly clock: HostClock;
   readonly kvmArgs?: string;
@@ -45,20 +45,33 @@ const GRACE_MS = 5000;
  * @throws VmError HOST_FAILED, SETUP_FAILED, FILE_UNREADABLE
  */
 export async function runInHost(options: ForwardOptions): Promise<number> {
-  const { kind, argv, env = {}, upload, download, clock, kvmArgs, stdout, stderr } = options;
+  const prepared = await prepareHost(options.kind, options.progress ?? (() => {}));
+  using interruption = new Interruption(options);
+  const ended = runIn(prepared, options, interruption);
+  try {
+    const status = await Promise.race([ended, interruption.forced]);
+    return interruption.timedOut ? TIMED_OUT : status;
+  } finally {
+    interruption.abandonHost();
+    await ended.catch(() => {}); // told already, or of no more interest
+  }
+}
+
+async function runIn(prepared: PreparedHost, options: ForwardOptions, interruption: Interruption): Promise<number> {
+  const { argv, env = {}, upload, download, clock, kvmArgs, stdout, stderr } = options;
   const input = wholeInput(options.stdin) ?? options.stdin;
-  const prepared = await prepareHost(kind, options.progress ?? (() => {}));
-  await using host = await Host.start(prepared, { setClock: clock, ...(kvmArgs === undefined ? {} : { kvmArgs }) });
-  using interruption = new Interruption(host, options);
-  const run = async (): Promise<number> => {
-    await host.putFiles(upload);
-    const job: Job = { argv, env, cwd: WORK };
-    const status = await host.run(job, { input, stdout, stderr });
-    for (const { inside, outside } of download) await bringOut(host, inside, outside);
-    return status;
-  };
-  const status = await Promise.race([run(), interruption.forced]);
-  return interruption.timedOut ? TIMED_OUT : status;
+  const { abort } = interruption;
+  await using host = await Host.start(prepared, {
+    setClock: clock,
+    abort,
+    ...(kvmArgs === undefined ? {} : { kvmArgs }),
+  });
+  interruption.hostIsThere(host);
+  await host.putFiles(upload);
+  const job: Job = { argv, env, cwd: WORK };
+  const status = await host.run(job, { input, stdout, stderr });
+  for (const { inside, outside } of download) await bringOut(host, inside, outside);
+  return status;
 }
 
 /** Passes signals and the end of the time on to the command, and forces the end where that does not help. */
@@ -67,14 +80,14 @@ class Interruption {
   readonly forced: Promise<number>;
   timedOut = false;
   readonly #force = deferred<number>();
-  readonly #host: Host;
+  readonly #abort = new AbortController();
+  #host: Host | undefined;
   readonly #signals: readonly NodeJS.Signals[];
   readonly #timers: NodeJS.Timeout[] = [];
   #interrupted = false;
 
-  constructor(host: Host, { timeoutS, signals = ['SIGINT', 'SIGTERM', 'SIGHUP'], stdout, stderr }: ForwardOptions) {
+  constructor({ timeoutS, signals = ['SIGINT', 'SIGTERM', 'SIGHUP'], stdout, stderr }: ForwardOptions) {
     this.forced = this.#force.promise;
-    this.#host = host;
     this.#signals = signals;
     for (const signal of signals) process.on(signal, this.#onSignal);
     // Nobody reads any more: what SIGPIPE is to a program that runs here.
@@ -88,6 +101,20 @@ class Interruption {
         this.#interrupt('SIGALRM', TIMED_OUT);
       });
     }
+  }
+
+  /** Aborted when the host is to be killed, be it still starting. */
+  get abort(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** From now on there is a command that can end by itself. */
+  hostIsThere(host: Host): void {
+    this.#host = host;
+  }
+
+  abandonHost(): void {
+    this.#abort.abort();
   }
 
   [Symbol.dispose](): void {
@@ -108,6 +135,7 @@ class Interruption {
 
   #interrupt(signal: NodeJS.Signals, status: number): void {
     this.#interrupted = true;
+    if (this.#host === undefined) return this.#force.resolve(status);
     this.#host.signal(signal);
     this.#after(GRACE_MS, () => this.#force.resolve(status));
   }

@@ -34,6 +34,8 @@ export interface HostOptions {
   /** Loads kvm_amd or kvm_intel again with these parameters: `ept=0`. The kernel ignores names it does not know. */
   readonly kvmArgs?: string;
   readonly setClock?: HostClock;
+  /** Kills the host where it is aborted, also while it starts. */
+  readonly abort?: AbortSignal | undefined;
 }
 
 /** What the agent inside runs: `vmlaunch` with these arguments. */
@@ -83,13 +85,20 @@ export class Host {
    */
   static async start(prepared: PreparedHost, options: HostOptions = {}): Promise<Host> {
     const { kind } = prepared;
-    const { cold = false, cpus = 1, memoryMib = DEFAULT_MEMORY_MIB[kind], kvmArgs = '', setClock = 'fixed' } = options;
+    const {
+      cold = false,
+      cpus = 1,
+      memoryMib = DEFAULT_MEMORY_MIB[kind],
+      kvmArgs = '',
+      setClock = 'fixed',
+      abort,
+    } = options;
     if (!cold && (cpus !== 1 || memoryMib !== DEFAULT_MEMORY_MIB[kind])) {
       throw new VmError('OPTION_INVALID', 'a host restored from its snapshot has its own memory and one processor');
     }
     if (kind === 'vtx' && cpus !== 1) throw new VmError('OPTION_INVALID', 'the host vtx has one processor');
     const start: StartMode = cold ? { mode: 'cold' } : { mode: 'restore', directory: prepared.directory };
-    const host = await Host.launch(prepared, start, { cpus, memoryMib });
+    const host = await Host.launch(prepared, start, { cpus, memoryMib, abort });
     try {
       if (cold) await host.putFiles(projectFiles());
       if (setClock === 'now') await host.#setClock();
@@ -105,9 +114,9 @@ export class Host {
   static async launch(
     { kind, emulator, boot }: Omit<PreparedHost, 'directory'>,
     start: StartMode,
-    { cpus = 1, memoryMib = DEFAULT_MEMORY_MIB[kind] } = {},
+    { cpus = 1, memoryMib = DEFAULT_MEMORY_MIB[kind], abort }: Pick<HostOptions, 'cpus' | 'memoryMib' | 'abort'> = {},
   ): Promise<Host> {
-    const running = await Emulator.start({ kind, emulator, boot, start, cpus, memoryMib });
+    const running = await Emulator.start({ kind, emulator, boot, start, cpus, memoryMib, abort });
     return new Host(running, start.mode === 'restore' || start.mode === 'resave');
   }
 

@@ -41,6 +41,8 @@ export interface LaunchOptions {
   readonly start: StartMode;
   readonly memoryMib: number;
   readonly cpus: number;
+  /** Kills the emulator where it is aborted. */
+  readonly abort: AbortSignal | undefined;
 }
 
 /** How to start an emulator: what spawn() needs. Descriptors 3, 4 and 5 are always the same. */

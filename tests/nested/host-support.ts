@@ -101,10 +101,10 @@ function processesWith(setting: string): string[] {
   return processes().filter((pid) => read(pid, 'environ').split('\0').includes(setting));
 }
 
-/** The emulators that this process started. */
-export function emulators(): number[] {
+/** The emulators that a process started, by default this one. */
+export function emulators(parent = process.pid): number[] {
   return processes()
-    .filter((pid) => /^PPid:\t(\d+)$/m.exec(read(pid, 'status'))?.[1] === `${process.pid}`)
+    .filter((pid) => /^PPid:\t(\d+)$/m.exec(read(pid, 'status'))?.[1] === `${parent}`)
     .filter((pid) => /^(qemu-system|bochs-bin)/.test(read(pid, 'comm')))
     .map(Number);
 }
