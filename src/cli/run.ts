@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import { pipeline } from 'node:stream';
@@ -14,6 +15,7 @@ import type { MachineStats } from '../machine/report.js';
 import { type ChosenHost, chooseHost, type HostName } from './choose-host.js';
 import { fileOfModule, type ImageOptions, imageOptions, numberOf } from './image-options.js';
 import { printError } from './print-error.js';
+import { waitForReader } from './reader.js';
 import { EscapeFilter, isTerminal, rawTerminal, TERMINAL_ENV } from './terminal.js';
 
 export interface RunOptions extends ImageOptions {
@@ -75,14 +77,17 @@ async function runHere(machineOptions: MachineOptions, options: RunOptions): Pro
   for (const name of signals) process.on(name, onSignal);
   using _terminal = rawTerminal();
   // Nobody reads any more: what SIGPIPE is to other programs.
-  process.stdout.on('error', () => onSignal('SIGPIPE'));
+  process.stdout.on('error', () => {
+    machine.output.resume();
+    onSignal('SIGPIPE');
+  });
   machine.output.pipe(process.stdout, { end: false });
   connectInput(machine);
   machine.start();
   const end = await machine.ended;
-  if (!machine.output.readableEnded) await new Promise((resolve) => machine.output.once('end', resolve));
   for (const name of signals) process.off(name, onSignal);
   const status = signal === undefined ? exitStatusOf(end) : SIGNALLED + os.constants.signals[signal];
+  if (!machine.output.readableEnded) await waitForReader(once(machine.output, 'end'), status);
   if (end.reason === 'error') printError(end.error);
   else process.stderr.write(`vmlaunch: ${wordsOf(end, signal)}\n`);
   const stats = machine.stats();

@@ -122,7 +122,7 @@ export class Emulator {
     return this.#logs
       .map((fd) =>
         tail(fd)
-          .replace(/[\r\0]|^\d+[di]\[.*\n/gm, '')
+          .replace(/[\r\0]|^(\d+[di]\[|Bochs connected to screen ).*\n/gm, '')
           .trim(),
       )
       .filter((text) => text !== '')

@@ -1,14 +1,15 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, constants, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { Host } from '../../src/host/host.js';
 import { HOST_KINDS, type HostKind } from '../../src/host/kind.js';
 import { prepareHost } from '../../src/host/prepare.js';
 import { FLOOD_BYTES, FLOOD_SHORT_BYTES, floodBytes } from '../machine/guests.js';
-import { emulators, ROOT } from './host-support.js';
+import { emulators, ROOT, run } from './host-support.js';
 
 /** A guest that runs until it is ended, on both hosts: one that spins would do on svm only. */
 const IDLE = { image: 'halt-idle', text: 'idle\n' } as const;
@@ -23,10 +24,10 @@ class Command implements Disposable {
   readonly #chunks: Buffer[] = [];
   #stderr = '';
 
-  constructor(kind: HostKind, image: string, ...options: readonly string[]) {
+  constructor(kind: HostKind, image: string, options: readonly string[] = [], stdout: number | 'pipe' = 'pipe') {
     const argv = [BIN, 'run', join(ROOT, 'build/guest-images', `${image}.bin`), ...FLAT, '--host', kind, ...options];
     const env = { ...process.env, TMPDIR: this.temporary };
-    this.process = spawn(process.execPath, argv, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process = spawn(process.execPath, argv, { env, stdio: ['ignore', stdout, 'pipe'] });
     this.process.stderr?.on('data', (chunk: Buffer) => {
       this.#stderr += chunk.toString();
     });
@@ -123,7 +124,7 @@ describe.each(HOST_KINDS)('[%s] vmlaunch run', (kind) => {
   });
 
   it('ends with 124 when its time is over before its host has started, and leaves nothing', async () => {
-    using command = new Command(kind, IDLE.image, '--timeout', '0.01');
+    using command = new Command(kind, IDLE.image, ['--timeout', '0.01']);
     expect([(await command.read()).toString(), await command.ended()]).toEqual(['', { status: 124, stderr: '' }]);
     await command.isGone();
   });
@@ -137,6 +138,26 @@ describe.each(HOST_KINDS)('[%s] vmlaunch run', (kind) => {
   });
 });
 
+/** A pipe with no more room, whose reader stands still. */
+class FullPipe implements Disposable {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'vmlaunch-test-'));
+  readonly fd: number;
+
+  constructor() {
+    const name = join(this.#directory, 'pipe');
+    execFileSync('mkfifo', [name]);
+    this.fd = openSync(name, constants.O_RDWR | constants.O_NONBLOCK);
+    expect(() => {
+      for (;;) writeSync(this.fd, Buffer.alloc(4096));
+    }).toThrow('EAGAIN');
+  }
+
+  [Symbol.dispose](): void {
+    closeSync(this.fd);
+    rmSync(this.#directory, { recursive: true });
+  }
+}
+
 describe('[svm] output of vmlaunch run', () => {
   /** An exit of a guest costs 50 µs and more there, and a byte costs an exit. */
   const long = process.env.VMLAUNCH_LONG === '1' ? undefined : 'takes minutes: only with npm run test:long';
@@ -147,6 +168,21 @@ describe('[svm] output of vmlaunch run', () => {
     expect([status, output.length]).toEqual([1, length]);
     expect(output.equals(Buffer.from(floodBytes(length)))).toBe(true);
   }
+
+  it('that nobody takes does not outlast a time-out', async () => {
+    using pipe = new FullPipe();
+    using command = new Command('svm', IDLE.image, ['--timeout', '15'], pipe.fd);
+    expect(await command.ended()).toEqual({ status: 124, stderr: 'vmlaunch: the machine ended: timeout\n' });
+    await command.isGone();
+  });
+
+  it('that loses its reader ends the command on a KVM of its own as SIGPIPE would', async () => {
+    await using host = await Host.start(await prepareHost('svm', () => {}));
+    const guest = `build/guest-images/flood-short.bin ${FLAT.join(' ')}`;
+    const command = `cd /vmlaunch; (node dist/cli/bin.js run ${guest} --host local; echo $? > /tmp/status) | head -c 1; cat /tmp/status`;
+    const { stdout, stderr } = await run(host, command);
+    expect([stdout.toString('latin1', 1), stderr]).toEqual(['141\n', 'vmlaunch: stopped by SIGPIPE\n']);
+  });
 
   it('reaches a slow reader to the byte: 256 KiB', () => reachesSlowReader('flood-short', FLOOD_SHORT_BYTES, 100));
 
