@@ -88,11 +88,11 @@ function environment(pid: string): string[] {
   }
 }
 
-describe.each(HOST_KINDS)('[%s] vmlaunch run', (kind) => {
-  beforeAll(async () => {
-    await prepareHost(kind, () => {});
-  });
+beforeAll(async () => {
+  for (const kind of HOST_KINDS) await prepareHost(kind, () => {});
+});
 
+describe.each(HOST_KINDS)('[%s] vmlaunch run', (kind) => {
   it('says in one line that its host was killed, with status 4', async () => {
     using command = new Command(kind, IDLE.image);
     await command.hasSaid(IDLE.text);
