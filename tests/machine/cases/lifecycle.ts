@@ -202,7 +202,7 @@ async function makesNoMoreExits(machine: Machine): Promise<void> {
 export const cases: readonly Case[] = [
   ...endings,
   // Two in five of them run: in a host Node takes half a second and more to start a thread.
-  leaving(20, { flavours: ['vtx'], timeoutS: 600 }),
+  leaving(5, { flavours: ['vtx'], timeoutS: 600 }),
   leaving(50, { flavours: ['svm'], timeoutS: 600 }),
   leaving(500, { flavours: ['local', 'svm'], long: ['svm'], timeoutS: 3000 }),
   {
