@@ -8,6 +8,13 @@ import { hex, lowRamEnd, PAGE_BYTES } from './place.js';
 import type { Segment } from './plan.js';
 
 export const LOADER_NAME = 'vmlaunch';
+
+/**
+ * A command line as the kernel gets it: a name first, as from GRUB 0.97, SYSLINUX and QEMU. GRUB 2 leaves the name
+ * out, and kernels that mind (Xen) tell it by the boot loader's name. Loaders know no file names: the kernel's is this.
+ */
+export const namedLine = (name: string, commandLine: string): string => `${name} ${commandLine}`.trimEnd();
+export const KERNEL_NAME = 'kernel';
 export const TEXT_MAX = 0xffff;
 
 export interface MultibootOptions {
@@ -77,12 +84,12 @@ export function putModules(layout: Layout, { initrd, modules = [] }: MultibootOp
     placed.push({ start, end: start + bytes.length, commandLine });
   };
   if (initrd) {
-    checkModule({ bytes: initrd, commandLine: '' }, 0);
-    put('initrd', initrd, '', 'INITRD_TOO_LARGE');
+    checkModule({ bytes: initrd }, 0);
+    put('initrd', initrd, 'initrd', 'INITRD_TOO_LARGE');
   }
   for (const [i, module] of modules.entries()) {
     checkModule(module, i);
-    put(`module ${i + 1}`, module.bytes, module.commandLine, 'MODULE_TOO_LARGE');
+    put(`module ${i + 1}`, module.bytes, namedLine(module.name, module.commandLine), 'MODULE_TOO_LARGE');
   }
   return placed;
 }

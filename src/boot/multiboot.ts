@@ -12,9 +12,11 @@ import {
   addressedSegment,
   findHeader,
   invalid,
+  KERNEL_NAME,
   LOADER_NAME,
   type MultibootOptions,
   memorySizes,
+  namedLine,
   putModules,
   TEXT_MAX,
   TEXT_SCREEN,
@@ -151,7 +153,7 @@ function putInfo(layout: Layout, options: MultibootOptions): number {
   const { lower, upper } = memorySizes(layout.ramBytes);
   put(INFO.mem_lower, lower);
   put(INFO.mem_upper, upper);
-  put(INFO.cmdline, text('command line', options.commandLine));
+  put(INFO.cmdline, text('command line', namedLine(KERNEL_NAME, options.commandLine)));
   put(INFO.boot_loader_name, text('boot loader name', LOADER_NAME));
   const map = memoryMap(layout.ramBytes);
   put(INFO.mmap_length, map.length);

@@ -13,9 +13,11 @@ import { Layout } from './layout.js';
 import {
   addressedSegment,
   invalid,
+  KERNEL_NAME,
   LOADER_NAME,
   type MultibootOptions,
   memorySizes,
+  namedLine,
   type PlacedModule,
   putModules,
   TEXT_MAX,
@@ -110,7 +112,7 @@ function infoTags(
 ): Uint8Array[] {
   const { lower, upper } = memorySizes(ramBytes);
   const tags = [
-    tag(INFO_TAG.CMDLINE, text('command line', commandLine)),
+    tag(INFO_TAG.CMDLINE, text('command line', namedLine(KERNEL_NAME, commandLine))),
     tag(INFO_TAG.BOOT_LOADER_NAME, text('boot loader name', LOADER_NAME)),
     ...modules.map(({ start, end, commandLine: line }) =>
       tag(INFO_TAG.MODULE, words(start, end), text('module command line', line)),

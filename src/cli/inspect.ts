@@ -58,7 +58,7 @@ function entryLines({ mode, rip, registers = {}, gdt, cr3 }: Entry): string[] {
   const values = Object.entries(registers).map(([name, value]) => `${name} ${hex(value ?? 0)}`);
   if (gdt) values.push(`cs ${hex(gdt.code)}`, `ds ${hex(gdt.data)}`, `gdt ${hex(gdt.base)}`);
   if (cr3 !== undefined) values.push(`cr3 ${hex(cr3)}`);
-  return [`entered in ${mode} mode at ${hex(rip)}`, `  ${values.join(', ')}; all other registers 0`];
+  return [`entered in ${mode} mode at ${hex(rip)}`, `  ${values.join(', ')}`, '  all other registers 0'];
 }
 
 /** Columns two spaces apart; 1 in `right` sets a column to the right. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { pipeline } from 'node:stream';
 import { VmError } from '../errors.js';
 import { runInHost } from '../host/forward.js';
@@ -153,7 +154,8 @@ function writeReport(file: string, { host, flavour, end, status, wallMs, stats }
 const INSIDE = {
   image: '/work/image',
   initrd: '/work/initrd',
-  module: (index: number) => `/work/module${index}`,
+  /** It keeps its name, which the kernel is told. */
+  module: (index: number, file: string) => `/work/module${index}/${path.basename(file)}`,
   report: '/work/report.json',
 };
 
@@ -164,7 +166,8 @@ async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, optio
   const upload = [{ path: INSIDE.image, source: image }];
   if (initrd !== undefined) upload.push({ path: INSIDE.initrd, source: initrd });
   modules.forEach((text, i) => {
-    upload.push({ path: INSIDE.module(i), source: fileOfModule(text).file });
+    const { file } = fileOfModule(text);
+    upload.push({ path: INSIDE.module(i, file), source: file });
   });
   if (report !== undefined) fs.rmSync(report, { force: true });
   using _terminal = rawTerminal();
@@ -189,6 +192,11 @@ async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, optio
   return status;
 }
 
+function moduleInside(text: string, index: number): string {
+  const { file, commandLine } = fileOfModule(text);
+  return `--module=${INSIDE.module(index, file)} ${commandLine}`.trimEnd();
+}
+
 function argvInside(options: RunOptions): string[] {
   const {
     form,
@@ -210,7 +218,7 @@ function argvInside(options: RunOptions): string[] {
     '--host=local',
     ...given('--form', form),
     ...given('--initrd', initrd && INSIDE.initrd),
-    ...modules.map((text, i) => `--module=${INSIDE.module(i)} ${fileOfModule(text).commandLine}`.trimEnd()),
+    ...modules.map((text, i) => moduleInside(text, i)),
     ...given('--append', append),
     ...given('--memory', memory),
     ...given('--flat', flat),

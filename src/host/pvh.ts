@@ -1,4 +1,6 @@
 import fs from 'node:fs';
+import { readElf } from '../boot/elf-file.js';
+import { pvhEntry } from '../boot/pvh.js';
 import { VmError } from '../errors.js';
 
 /**
@@ -14,17 +16,6 @@ const XEN_HVM_MEMMAP_TYPE_RAM = 1;
 const XEN_HVM_MEMMAP_TYPE_RESERVED = 2;
 const XEN_HVM_MEMMAP_TYPE_ACPI = 3;
 
-const PT_LOAD = 1;
-const PT_NOTE = 4;
-const XEN_ELFNOTE_PHYS32_ENTRY = 18;
-
-interface Segment {
-  readonly type: number;
-  readonly offset: number;
-  readonly address: number;
-  readonly size: number;
-}
-
 export interface PvhPlanOptions {
   /** Path of an uncompressed kernel. */
   readonly kernel: string;
@@ -37,13 +28,13 @@ export interface PvhPlanOptions {
 
 /** The plan: the start info's page, then a line for each thing to load and one for where to enter. */
 export function pvhPlan({ kernel, initramfs, memoryMib, commandLine, plan }: PvhPlanOptions): Buffer {
-  const { segments, entry } = readKernel(kernel);
+  const { loads, entry } = readKernel(kernel);
   const initramfsSize = fs.statSync(initramfs).size;
   const load = (address: number, size: number, offset: number, file: string): string =>
     `load ${address} ${size} ${offset} ${file}\n`;
   const lines = [
     '\n', // ends the page, for those who read lines
-    ...segments.map(({ address, size, offset }) => load(address, size, offset, kernel)),
+    ...loads.map(({ address, size, offset }) => load(address, size, offset, kernel)),
     load(INITRAMFS, initramfsSize, 0, initramfs),
     load(START_INFO, 4096, 0, plan),
     `enter ${entry} ${START_INFO}\n`,
@@ -51,36 +42,25 @@ export function pvhPlan({ kernel, initramfs, memoryMib, commandLine, plan }: Pvh
   return Buffer.concat([startInfo(initramfsSize, memoryMib, commandLine), Buffer.from(lines.join(''))]);
 }
 
-function readKernel(file: string): { segments: Segment[]; entry: number } {
-  const elf = fs.readFileSync(file);
-  const u64 = (at: number): number => Number(elf.readBigUInt64LE(at));
-  // Elf64_Ehdr: e_phoff, e_phnum; Elf64_Phdr: p_type, p_offset, p_paddr, p_filesz.
-  const all = Array.from({ length: elf.readUInt16LE(56) }, (_, index): Segment => {
-    const at = u64(32) + index * 56;
-    return { type: elf.readUInt32LE(at), offset: u64(at + 8), address: u64(at + 24), size: u64(at + 32) };
-  });
-  const entry = all
-    .filter(({ type }) => type === PT_NOTE)
-    .map(({ offset, size }) => pvhEntry(elf.subarray(offset, offset + size)))
-    .find((found) => found !== undefined);
-  if (entry === undefined) throw new VmError('SETUP_FAILED', `the host's kernel has no PVH entry: ${file}`);
-  return { segments: all.filter(({ type, size }) => type === PT_LOAD && size > 0), entry };
+interface Load {
+  /** Guest-physical. */
+  readonly address: number;
+  readonly size: number;
+  /** In the file. */
+  readonly offset: number;
 }
 
-function pvhEntry(notes: Buffer): number | undefined {
-  const aligned = (size: number): number => (size + 3) & ~3;
-  for (let at = 0; at + 12 <= notes.length; ) {
-    const [nameSize, descSize, type] = [0, 4, 8].map((field) => notes.readUInt32LE(at + field)) as [
-      number,
-      number,
-      number,
-    ];
-    const desc = at + 12 + aligned(nameSize);
-    const name = notes.toString('latin1', at + 12, at + 12 + nameSize);
-    if (type === XEN_ELFNOTE_PHYS32_ENTRY && name === 'Xen\0') return notes.readUInt32LE(desc);
-    at = desc + aligned(descSize);
-  }
-  return undefined;
+function readKernel(file: string): { loads: Load[]; entry: number } {
+  const image = fs.readFileSync(file);
+  const elf = readElf(image);
+  const entry = pvhEntry(elf);
+  if (entry === undefined) throw new VmError('SETUP_FAILED', `${file} has no PVH entry`);
+  const loads = elf.segments.map(({ physicalAddress, bytes }) => ({
+    address: physicalAddress,
+    size: bytes.length,
+    offset: bytes.byteOffset - image.byteOffset,
+  }));
+  return { loads, entry };
 }
 
 function startInfo(initramfsSize: number, memoryMib: number, commandLine: string): Buffer {

@@ -1,5 +1,11 @@
 import type { BootPlan } from '../boot/plan.js';
-import type { Vm } from '../kvm/vm.js';
+import {
+  KVM_IRQ_ROUTING_IRQCHIP,
+  KVM_IRQCHIP_IOAPIC,
+  KVM_IRQCHIP_PIC_MASTER,
+  KVM_IRQCHIP_PIC_SLAVE,
+} from '../kvm/abi/constants.js';
+import type { IrqRoute, Vm } from '../kvm/vm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE } from '../memory/map.js';
 import type { RamPiece } from '../memory/ram.js';
@@ -13,7 +19,31 @@ export function furnish(vm: Vm, ram: readonly RamPiece[]): void {
     vm.setUserMemoryRegion({ slot, guestPhysAddr: start, view: new Uint8Array(buffer, offset, size) });
   });
   vm.createIrqchip();
+  vm.setGsiRouting(pcRoutes());
   vm.createPit2({ speakerDummy: true });
+}
+
+const ISA_LINES = 16;
+const IOAPIC_PINS = 24;
+/** The second PIC's line into the first: no device can use it. */
+const CASCADE = 2;
+
+/**
+ * How lines reach the interrupt controllers of a PC: each its input of the PICs and its pin of the I/O APIC, but for
+ * the PIT's (0), which is wired to pin 2, as the MADT says and the MP Specification's default has it. KVM's own routes
+ * have it at pin 0, where no system that uses the PIT through the I/O APIC looks for it (Xen gives up).
+ */
+function pcRoutes(): IrqRoute[] {
+  const route = (gsi: number, irqchip: number, pin: number): IrqRoute => ({
+    gsi,
+    type: KVM_IRQ_ROUTING_IRQCHIP,
+    u: { irqchip: { irqchip, pin } },
+  });
+  const lines = Array.from({ length: IOAPIC_PINS }, (_, line) => line).filter((line) => line !== CASCADE);
+  const pics = lines
+    .filter((line) => line < ISA_LINES)
+    .map((line) => route(line, line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, line % 8));
+  return [...pics, ...lines.map((line) => route(line, KVM_IRQCHIP_IOAPIC, line === 0 ? CASCADE : line))];
 }
 
 /** Copies a plan's segments into guest memory. @throws VmError GUEST_ADDRESS_INVALID where one is outside RAM */

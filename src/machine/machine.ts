@@ -11,7 +11,18 @@ import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
 import { fileBytes, namingFiles } from './image-files.js';
 import { Instance } from './instance.js';
+<<<<<<< HEAD
 import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
+=======
+import {
+  DEFAULT_COMMAND_LINE,
+  DEFAULT_MEMORY,
+  fileBytes,
+  type MachineOptions,
+  memorySize,
+  readModule,
+} from './options.js';
+>>>>>>> 6ee53a0 (Multiboot kernels find what a PC's boot loader leaves; the PIT is where the MADT says; each loader tested and fuzzed)
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
 import { addStats, collectStats, type MachineStats } from './report.js';
@@ -260,10 +271,7 @@ export function bootInput(options: MachineOptions): { readonly image: Uint8Array
     commandLine,
     linuxCommandLine: DEFAULT_COMMAND_LINE,
     initrd: initrd === undefined ? undefined : fileBytes(initrd, 'initrd'),
-    modules: modules.map(({ file, commandLine: line = '' }) => ({
-      bytes: fileBytes(file, 'module'),
-      commandLine: line,
-    })),
+    modules: modules.map(readModule),
     rsdp,
     rsdpBytes: tables.subarray(0, RSDP_BYTES),
     flat,

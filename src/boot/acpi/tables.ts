@@ -228,7 +228,7 @@ function makeMadt({ cpus, pm }: AcpiOptions): Uint8Array {
       ...u32(PCAT_COMPAT),
       ...Array.from({ length: cpus }, (_, id) => localApic(id)).flat(),
       ...ioApic,
-      // The PIT is wired to pin 2 of the I/O APIC (KVM's own routing has it so).
+      // The PIT is wired to pin 2 of the I/O APIC (the machine tells KVM so).
       ...override(0, 2, CONFORMS_TO_BUS),
       ...override(pm.sci, pm.sci, ACTIVE_HIGH_LEVEL),
       ...localNmi,
