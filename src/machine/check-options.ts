@@ -58,7 +58,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   timed: BOOLEAN,
   kvmPath: TEXT,
 };
-const MODULE_RULES: Readonly<Record<keyof ModuleOptions, Rule>> = { file: FILE, commandLine: TEXT };
+const MODULE_RULES: Readonly<Record<keyof ModuleOptions, Rule>> = { file: FILE, name: TEXT, commandLine: TEXT };
 const PARAVIRT_RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
   pvFeatureNames.map((name) => [name, BOOLEAN]),
 );

@@ -1,7 +1,9 @@
 /** Images and initrds as files: loaders see bytes alone. */
 import fs from 'node:fs';
+import path from 'node:path';
+import type { BootModule } from '../boot/modules.js';
 import { messageOf, VmError } from '../errors.js';
-import type { MachineOptions } from './options.js';
+import type { MachineOptions, ModuleOptions } from './options.js';
 
 /**
  * The bytes of an image or initrd.
@@ -24,6 +26,12 @@ export function fileBytes(file: string | Uint8Array, what: string): Uint8Array {
       cause: error,
     });
   }
+}
+
+/** A module as the loaders want it. @throws VmError FILE_UNREADABLE */
+export function readModule({ file, name, commandLine = '' }: ModuleOptions): BootModule {
+  const ownName = typeof file === 'string' ? path.basename(file) : 'module';
+  return { bytes: fileBytes(file, 'module'), name: name ?? ownName, commandLine };
 }
 
 /**

@@ -9,20 +9,9 @@ import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
-import { fileBytes, namingFiles } from './image-files.js';
+import { fileBytes, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
-<<<<<<< HEAD
 import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
-=======
-import {
-  DEFAULT_COMMAND_LINE,
-  DEFAULT_MEMORY,
-  fileBytes,
-  type MachineOptions,
-  memorySize,
-  readModule,
-} from './options.js';
->>>>>>> 6ee53a0 (Multiboot kernels find what a PC's boot loader leaves; the PIT is where the MADT says; each loader tested and fuzzed)
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
 import { addStats, collectStats, type MachineStats } from './report.js';

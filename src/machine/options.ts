@@ -1,9 +1,3 @@
-<<<<<<< HEAD
-=======
-import fs from 'node:fs';
-import path from 'node:path';
-import type { BootModule } from '../boot/modules.js';
->>>>>>> 6ee53a0 (Multiboot kernels find what a PC's boot loader leaves; the PIT is where the MADT says; each loader tested and fuzzed)
 import type { EntryMode, FormName } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import type { ParavirtFeatures } from '../kvm/cpuid.js';
@@ -70,34 +64,3 @@ export function memorySize(size: number | string): number {
   }
   return bytes;
 }
-<<<<<<< HEAD
-=======
-
-/** A module as the loaders want it. @throws VmError FILE_UNREADABLE */
-export function readModule({ file, name, commandLine = '' }: ModuleOptions): BootModule {
-  const ownName = typeof file === 'string' ? path.basename(file) : 'module';
-  return { bytes: fileBytes(file, 'module'), name: name ?? ownName, commandLine };
-}
-
-/**
- * The bytes of an image or initrd.
- * @throws VmError FILE_UNREADABLE
- */
-export function fileBytes(file: string | Uint8Array, what: string): Uint8Array {
-  if (typeof file !== 'string') return file;
-  try {
-    return fs.readFileSync(file);
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    const why: Readonly<Record<string, string>> = {
-      ENOENT: 'does not exist',
-      EISDIR: 'is a directory',
-      EACCES: 'may not be read by this user (EACCES)',
-    };
-    throw new VmError('FILE_UNREADABLE', `the ${what} ${file} ${why[code] ?? `cannot be read: ${messageOf(error)}`}`, {
-      hint: `Name a readable file as the ${what}.`,
-      cause: error,
-    });
-  }
-}
->>>>>>> 6ee53a0 (Multiboot kernels find what a PC's boot loader leaves; the PIT is where the MADT says; each loader tested and fuzzed)
