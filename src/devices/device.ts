@@ -47,3 +47,17 @@ export interface Clock {
   /** Milliseconds since 1970-01-01T00:00:00Z. */
   wallMs(): number;
 }
+
+/**
+ * Calls its device back. A device has no thread: the machine calls `expire()`, holding the device's lock, when the time
+ * that was set last has come, or a little later.
+ */
+export interface Timer {
+  /** On the device's wall clock (`Clock.wallMs`); Infinity: never. It replaces what was set before. */
+  set(wallMs: number): void;
+}
+
+/** A device with a timer. It may be called too early or without need: the device looks at its clock. */
+export interface Timed {
+  expire(): void;
+}

@@ -2,11 +2,14 @@
  * The real-time clock and CMOS memory of a PC: an MC146818 (Motorola data sheet, 1984) with 128 bytes, its index
  * register at offset 0, data at 1, each a byte wide. The time is the host's plus an offset, which the guest changes
  * by setting the clock; day of the week follows from the date and cannot be set to another.
- * Left out: the interrupts (periodic, alarm, update-ended: their enable bits are kept without effect) and with them
- * the flags PF and AF, the square wave, daylight saving, and the NMI mask in bit 7 of the index.
+ * The flags are worked out when somebody looks: what came to pass between the last look and now. Only an interrupt
+ * that is enabled needs the timer. A periodic interrupt comes as often as the guest reads register C and the host's
+ * timer allows (about once a millisecond): those between are lost, as to a guest that is late on the real part.
+ * Left out: the square wave, daylight saving, and the NMI mask in bit 7 of the index.
  */
 import { bytes, f64, type StructOf, struct, u8 } from '../memory/struct.js';
-import type { Clock, Registers } from './device.js';
+import type { Clock, InterruptLine, Registers, Timed, Timer } from './device.js';
+import { nextAlarm } from './rtc-alarm.js';
 
 const INDEX = 0;
 const DATA = 1;
@@ -15,10 +18,13 @@ const INDEX_MASK = 0x7f;
 const CMOS_BYTES = 128;
 const ALL_ONES = 0xff;
 
-/** Address map (data sheet, figure 11); 1, 3 and 5 are the alarm. */
+/** Address map (data sheet, figure 11). */
 const SECONDS = 0x00;
+const SECONDS_ALARM = 0x01;
 const MINUTES = 0x02;
+const MINUTES_ALARM = 0x03;
 const HOURS = 0x04;
+const HOURS_ALARM = 0x05;
 const DAY_OF_WEEK = 0x06;
 const DATE_OF_MONTH = 0x07;
 const MONTH = 0x08;
@@ -35,12 +41,18 @@ const TIME_REGISTERS = [SECONDS, MINUTES, HOURS, DAY_OF_WEEK, DATE_OF_MONTH, MON
 const UPDATE_IN_PROGRESS = 1 << 7;
 /** Divider bits DV2 and DV1 both set: the divider is held in reset. */
 const DIVIDER_RESET = 0x60;
+/** RS3 to RS0. 3 to 15: 65,536 Hz by 2^RS. 1 and 2 are 256 and 128 Hz (data sheet, table 3, 32.768 kHz time base). */
+const RATE_SELECT = 0x0f;
+const RATE_BASE_HZ = 65536;
+const RATES_1_AND_2_AS = 7;
 /** DV: 32.768 kHz; rate: 1,024 Hz, as PC firmware leaves them. */
 const REGISTER_A_DEFAULT = 0x26;
 
 /** Register B. */
 const SET = 1 << 7;
 const UPDATE_ENDED_ENABLE = 1 << 4;
+/** PIE, AIE and UIE are where their flags are in register C. */
+const ENABLES = 0x70;
 /** DM: binary instead of BCD. */
 const DATA_MODE_BINARY = 1 << 2;
 /** 24/12. */
@@ -48,7 +60,12 @@ const HOURS_24 = 1 << 1;
 
 /** Register C, which a read clears. */
 const INTERRUPT_REQUEST = 1 << 7;
+const PERIODIC = 1 << 6;
+const ALARM = 1 << 5;
 const UPDATE_ENDED = 1 << 4;
+
+/** An alarm byte with both top bits set is "don't care". */
+const DONT_CARE = 0xc0;
 
 /** Register D: VRT, valid RAM and time. */
 const VALID_RAM_AND_TIME = 1 << 7;
@@ -83,8 +100,12 @@ export const rtcState = struct({
   cmos: bytes(CMOS_BYTES),
   /** Guest time minus host time, ms. */
   offsetMs: f64,
-  /** The guest's second, since 1970, in which register C was read last. */
-  flagsReadSecond: f64,
+  /** PF, AF and UF of register C. */
+  flags: u8,
+  /** The guest's second, since 1970, up to which the flags tell what happened; 0: none yet. */
+  flagsSecond: f64,
+  /** Likewise, the number of the period since 1970. */
+  flagsPeriod: f64,
 });
 
 /** The guest's RAM in bytes, on either side of 4 GiB. */
@@ -116,11 +137,19 @@ function put(cmos: Uint8Array, at: number, value: number, length: number): void 
   for (let i = 0; i < length; i++) cmos[at + i] = value >>> (8 * i);
 }
 
-export class Rtc implements Registers {
-  /** @param clock only its wall clock is used */
+/** What an RTC is connected to. */
+export interface RtcWiring {
+  /** Only its wall clock is used. */
+  readonly clock: Clock;
+  /** IRQ 8. */
+  readonly irq: InterruptLine;
+  readonly timer: Timer;
+}
+
+export class Rtc implements Registers, Timed {
   constructor(
     private readonly state: StructOf<typeof rtcState>,
-    private readonly clock: Clock,
+    private readonly wiring: RtcWiring,
   ) {}
 
   /** The index register cannot be read. */
@@ -131,6 +160,11 @@ export class Rtc implements Registers {
   write(offset: number, value: number): void {
     if (offset === INDEX) this.state.index = value & INDEX_MASK;
     else if (offset === DATA) this.#writeRegister(this.state.index, value & 0xff);
+  }
+
+  expire(): void {
+    this.#look();
+    this.#updateInterrupt();
   }
 
   #readRegister(index: number): number {
@@ -148,21 +182,20 @@ export class Rtc implements Registers {
 
   #writeRegister(index: number, value: number): void {
     const { cmos } = this.state;
-    switch (index) {
-      case REGISTER_A:
-        this.#control(REGISTER_A, value & ~UPDATE_IN_PROGRESS, FIRST_UPDATE_MS);
-        break;
-      case REGISTER_B:
-        // SET clears UIE (data sheet, "Register B").
-        this.#control(REGISTER_B, value & SET ? value & ~UPDATE_ENDED_ENABLE : value, this.#timeMs % SECOND_MS);
-        break;
-      case REGISTER_C:
-      case REGISTER_D:
-        break;
-      default:
-        if (isTime(index) && !this.#held) this.#setOne(index, value);
-        else cmos[index] = value;
+    if (index === REGISTER_C || index === REGISTER_D) return;
+    if (index > REGISTER_D && index !== CENTURY) {
+      cmos[index] = value;
+      return;
     }
+    // What happened until now happened to the registers as they were.
+    this.#look();
+    if (index === REGISTER_A) this.#control(REGISTER_A, value & ~UPDATE_IN_PROGRESS, FIRST_UPDATE_MS);
+    // SET clears UIE (data sheet, "Register B").
+    else if (index === REGISTER_B)
+      this.#control(REGISTER_B, value & SET ? value & ~UPDATE_ENDED_ENABLE : value, this.#timeMs % SECOND_MS);
+    else if (isTime(index) && !this.#held) this.#setOne(index, value);
+    else cmos[index] = value;
+    this.#updateInterrupt();
   }
 
   /** Whether the time stands still: the guest sets it (SET), or holds the divider in reset. */
@@ -171,7 +204,7 @@ export class Rtc implements Registers {
   }
 
   get #timeMs(): number {
-    return this.clock.wallMs() + this.state.offsetMs;
+    return this.wiring.clock.wallMs() + this.state.offsetMs;
   }
 
   get #updateInProgress(): boolean {
@@ -185,9 +218,11 @@ export class Rtc implements Registers {
   /** Writes register A or B; where that lets the time run again, it runs from the registers plus `fractionMs`. */
   #control(register: number, value: number, fractionMs: number): void {
     const before = this.#held;
+    const periodBefore = this.#periodMs;
     this.state.cmos[register] = value;
     if (!before && this.#held) this.#freeze();
     if (before && !this.#held) this.#release(fractionMs);
+    if (this.#periodMs !== periodBefore) this.state.flagsPeriod = this.#period;
   }
 
   /** Puts the time into its registers. */
@@ -197,7 +232,8 @@ export class Rtc implements Registers {
   }
 
   #release(fractionMs: number): void {
-    this.state.offsetMs = this.#registersMs() + fractionMs - this.clock.wallMs();
+    this.state.offsetMs = this.#registersMs() + fractionMs - this.wiring.clock.wallMs();
+    this.#forgetMissed();
   }
 
   #setOne(index: number, value: number): void {
@@ -207,14 +243,81 @@ export class Rtc implements Registers {
     this.#release(fraction);
   }
 
-  /** For a poller that waits for the end of an update: UF is set once for each new second. */
+  /** Register C, cleared by this. */
   #takeFlags(): number {
+    this.#look();
+    const { flags } = this.state;
+    const request = (flags & this.#at(REGISTER_B) & ENABLES) !== 0 ? INTERRUPT_REQUEST : 0;
+    this.state.flags = 0;
+    this.#updateInterrupt();
+    return flags | request;
+  }
+
+  /** Sets the flags of what came to pass since the last look. */
+  #look(): void {
     const { state } = this;
-    if (this.#held) return 0;
     const second = Math.floor(this.#timeMs / SECOND_MS);
-    if (second === state.flagsReadSecond) return 0;
-    state.flagsReadSecond = second;
-    return (this.#at(REGISTER_B) & UPDATE_ENDED_ENABLE) !== 0 ? UPDATE_ENDED | INTERRUPT_REQUEST : UPDATE_ENDED;
+    if (state.flagsSecond === 0) this.#forgetMissed();
+    if (!this.#held && second !== state.flagsSecond) {
+      state.flags |= UPDATE_ENDED;
+      // Where the host's clock was set back there is nothing between: this second alone counts.
+      const since = Math.min(state.flagsSecond, second - 1);
+      if (nextAlarm(this.#alarm, since) <= second) state.flags |= ALARM;
+      state.flagsSecond = second;
+    }
+    const period = this.#period;
+    if (period !== state.flagsPeriod) {
+      if (this.#periodMs !== Number.POSITIVE_INFINITY) state.flags |= PERIODIC;
+      state.flagsPeriod = period;
+    }
+  }
+
+  /** The time or the rate was changed: what the jump passes over did not happen. */
+  #forgetMissed(): void {
+    this.state.flagsSecond = Math.floor(this.#timeMs / SECOND_MS);
+    this.state.flagsPeriod = this.#period;
+  }
+
+  /** Drives the line, and sets the timer for what is next where that interrupts. */
+  #updateInterrupt(): void {
+    const { flags, flagsSecond, flagsPeriod, offsetMs } = this.state;
+    const { irq, timer } = this.wiring;
+    const enabled = this.#at(REGISTER_B) & ENABLES;
+    const requested = (flags & enabled) !== 0;
+    irq.set(requested);
+    let due = Number.POSITIVE_INFINITY;
+    if (!requested) {
+      if ((enabled & PERIODIC) !== 0) due = (flagsPeriod + 1) * this.#periodMs;
+      if (!this.#held && (enabled & UPDATE_ENDED) !== 0) due = Math.min(due, (flagsSecond + 1) * SECOND_MS);
+      if (!this.#held && (enabled & ALARM) !== 0) due = Math.min(due, nextAlarm(this.#alarm, flagsSecond) * SECOND_MS);
+    }
+    timer.set(due - offsetMs);
+  }
+
+  get #alarm() {
+    const at = (index: number, decode: (raw: number) => number): number | undefined => {
+      const raw = this.#at(index);
+      return (raw & DONT_CARE) === DONT_CARE ? undefined : decode(raw);
+    };
+    return {
+      hour: at(HOURS_ALARM, (raw) => this.#decodeHours(raw)),
+      minute: at(MINUTES_ALARM, (raw) => this.#decodeValue(raw)),
+      second: at(SECONDS_ALARM, (raw) => this.#decodeValue(raw)),
+    };
+  }
+
+  /** Between two periodic interrupts; Infinity: there are none. The divider's reset stops them, SET does not. */
+  get #periodMs(): number {
+    const control = this.#at(REGISTER_A);
+    const rate = control & RATE_SELECT;
+    if (rate === 0 || (control & DIVIDER_RESET) === DIVIDER_RESET) return Number.POSITIVE_INFINITY;
+    return (2 ** (rate < 3 ? rate + RATES_1_AND_2_AS : rate) * SECOND_MS) / RATE_BASE_HZ;
+  }
+
+  /** The number of the period that runs. */
+  get #period(): number {
+    const ms = this.#periodMs;
+    return ms === Number.POSITIVE_INFINITY ? 0 : Math.floor(this.#timeMs / ms);
   }
 
   #timeRegister(index: number, date: Date): number {
@@ -246,7 +349,7 @@ export class Rtc implements Registers {
       year,
       this.#decode(MONTH) - 1,
       day,
-      this.#decodeHours(),
+      this.#decodeHours(this.#at(HOURS)),
       this.#decode(MINUTES),
       this.#decode(SECONDS),
     );
@@ -271,13 +374,13 @@ export class Rtc implements Registers {
     return (raw >> 4) * 10 + (raw & 0xf);
   }
 
-  #decodeHours(): number {
-    const raw = this.#at(HOURS);
+  #decodeHours(raw: number): number {
     if ((this.#at(REGISTER_B) & HOURS_24) !== 0) return this.#decodeValue(raw);
     return (this.#decodeValue(raw & ~PM) % 12) + ((raw & PM) !== 0 ? 12 : 0);
   }
 }
 
 function isTime(index: number): boolean {
-  return index === CENTURY || (index <= YEAR && index !== 1 && index !== 3 && index !== 5);
+  const alarm = index === SECONDS_ALARM || index === MINUTES_ALARM || index === HOURS_ALARM;
+  return index === CENTURY || (index <= YEAR && !alarm);
 }

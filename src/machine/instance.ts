@@ -149,6 +149,7 @@ export class Instance {
     clearInterval(this.#haltCheck);
     clearTimeout(this.#inputWaits);
     clearTimeout(this.#kickAgain);
+    this.#pc?.stopTimers();
     this.#vm.close();
     releaseRam(this.#ram);
   }
@@ -184,6 +185,7 @@ export class Instance {
         },
       },
       ends: { end: (end) => this.stop(end) },
+      wakeTimers: () => {}, // `runTimers` looks at what the devices set while it ran
       unclaimed: { pio: () => {}, mmio: () => {} },
     };
     return new Pc(this.#pcMemory, wiring, { ramBytes });
@@ -221,6 +223,8 @@ export class Instance {
         return this.#options.console.outputHasCome();
       case 'input-room':
         return this.#options.console.inputHasRoom();
+      case 'timers':
+        return this.#pc.runTimers();
       case 'inspected':
         return this.#endIfHalted();
       case 'ended':
@@ -233,6 +237,7 @@ export class Instance {
     this.#end ??= end;
     if (this.#threadsLeft > 0) return this.stop();
     clearInterval(this.#haltCheck);
+    this.#pc.stopTimers();
     running.delete(this);
     this.#resolveEnded(this.#end);
   }

@@ -14,10 +14,11 @@ import { ACPI_TABLES_START, ramRanges } from '../memory/map.js';
 import { struct } from '../memory/struct.js';
 import { Board, boardBuffer, type Placed, type Placement } from './board.js';
 import { Bus } from './bus.js';
+import { Timers, timerCells } from './timers.js';
 
 // Where the PC's devices are: the standard places of a PC, and QEMU's for its own devices.
 const COM1 = { port: 0x3f8, irq: 4 } as const;
-const RTC_PORT = 0x70;
+const RTC = { port: 0x70, irq: 8 } as const;
 const KEYBOARD = { data: 0x60, command: 0x64, irq: 1 } as const;
 const POST_CODE_PORT = 0x80;
 const DEBUG_CONSOLE_PORT = 0xe9;
@@ -32,6 +33,7 @@ export interface PcMemory {
   readonly board: SharedArrayBuffer;
   /** Levels of the ISA interrupt lines, as KVM was told last. */
   readonly levels: SharedArrayBuffer;
+  readonly timers: SharedArrayBuffer;
   readonly cpus: number;
 }
 
@@ -41,12 +43,15 @@ export interface PcWiring {
   readonly console: ByteSink;
   readonly input: ByteSource;
   readonly ends: EndSink;
+  /** Has the main thread call `runTimers`. */
+  readonly wakeTimers: () => void;
   readonly unclaimed: { readonly pio: () => void; readonly mmio: () => void };
 }
 
 export const makePcMemory = (cpus: number): PcMemory => ({
   board: boardBuffer(),
   levels: new SharedArrayBuffer(ISA_INTERRUPTS),
+  timers: timerCells(),
   cpus,
 });
 
@@ -60,7 +65,7 @@ export function pcAcpiTables(cpus: number): { readonly address: number; readonly
     resetValue: RESET_VALUE,
     pvpanicPort: PVPANIC_PORT,
     serial: [COM1],
-    rtcPort: RTC_PORT,
+    rtcPort: RTC.port,
   });
   return { address: ACPI_TABLES_START, bytes };
 }
@@ -72,14 +77,20 @@ export class Pc {
   readonly pio: Bus;
   readonly mmio: Bus;
   readonly #uart: Placed<Uart>;
+  readonly #timers: Timers;
 
   /** @param init given by the thread that makes the machine, once: the state that firmware leaves */
-  constructor({ board: buffer, levels, cpus }: PcMemory, wiring: PcWiring, init?: { readonly ramBytes: number }) {
+  constructor(
+    { board: buffer, levels, timers, cpus }: PcMemory,
+    wiring: PcWiring,
+    init?: { readonly ramBytes: number },
+  ) {
     const { console, input, ends, unclaimed } = wiring;
     this.pio = new Bus('port', { unclaimed: unclaimed.pio });
     this.mmio = new Bus('MMIO address', { unclaimed: unclaimed.mmio });
-    // The main thread hands input to the UART; all else is touched by vCPUs only.
-    const board = new Board(buffer, (name) => cpus > 1 || name === 'uart');
+    // The main thread hands input to these, or runs their timers; all else is touched by vCPUs only.
+    const board = new Board(buffer, (name) => cpus > 1 || ['uart', 'rtc'].includes(name));
+    this.#timers = new Timers(timers, wiring.wakeTimers);
     const line = (irq: number) => new IsaLine(wiring.vm, irq, new Uint8Array(levels));
     const self = <D>(device: D): D => device;
     const at = (start: number, size: number, width: 1 | 4 = 1) => ({ bus: this.pio, start, size, width });
@@ -88,14 +99,16 @@ export class Pc {
       ...at(COM1.port, 8),
       registers: self,
     });
-    board.place(
-      'rtc',
-      rtcState,
-      (s) => {
-        if (init !== undefined) initRtc(s, cmosSizes(init.ramBytes));
-        return new Rtc(s, clock);
-      },
-      { ...at(RTC_PORT, 2), registers: self },
+    this.#timers.place((timer) =>
+      board.place(
+        'rtc',
+        rtcState,
+        (s) => {
+          if (init !== undefined) initRtc(s, cmosSizes(init.ramBytes));
+          return new Rtc(s, { clock, irq: line(RTC.irq), timer });
+        },
+        { ...at(RTC.port, 2), registers: self },
+      ),
     );
     const dataPort: Placement<I8042> = { ...at(KEYBOARD.data, 1), registers: (d) => d.dataPort };
     const commandPort: Placement<I8042> = { ...at(KEYBOARD.command, 1), registers: (d) => d.commandPort };
@@ -142,6 +155,16 @@ export class Pc {
       lock.release();
     }
     return true;
+  }
+
+  /** On the main thread: devices' timers that are due, and from now on those that will be. */
+  runTimers(): void {
+    this.#timers.run(clock);
+  }
+
+  /** On the main thread, before the VM closes: no timer runs any more. */
+  stopTimers(): void {
+    this.#timers.stop();
   }
 }
 

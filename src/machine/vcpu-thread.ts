@@ -29,6 +29,7 @@ export interface VcpuJob {
 export type ThreadMessage =
   | { readonly type: 'output' }
   | { readonly type: 'input-room' }
+  | { readonly type: 'timers' }
   | { readonly type: 'inspected' }
   | { readonly type: 'ended'; readonly end: ThreadEnd };
 
@@ -65,6 +66,7 @@ class VcpuThread {
         },
       },
       ends: { end: (end) => this.#endWith(end) },
+      wakeTimers: () => post({ type: 'timers' }),
       unclaimed: {
         pio: () => {
           fields.unclaimedPio++;

@@ -18,6 +18,12 @@ export const ENDING_GUESTS: readonly EndingGuest[] = [
   { image: 'hello', output: 'hello from protected mode\n', end: 'debug-exit', status: 1 },
   { image: 'debug-exit', output: '', end: 'debug-exit', status: 43 },
   { image: 'irq', output: '10 ticks\nsent by interrupt\ntransmitted\n', end: 'debug-exit', status: 1 },
+  {
+    image: 'rtc',
+    output: '16 periodic interrupts\nan update ended\nalarm\n',
+    end: 'debug-exit',
+    status: 1,
+  },
   { image: 'reset-kbd', output: 'reset by the keyboard controller\n', end: 'reset' },
   { image: 'reset-cf9', output: 'reset by port 0xcf9\n', end: 'reset' },
   { image: 'triple-fault', output: 'triple fault\n', end: 'triple-fault' },

@@ -9,7 +9,7 @@ import { Pvpanic, pvpanicState } from '../../../src/devices/pvpanic.js';
 import { ResetControl, resetControlState } from '../../../src/devices/reset-control.js';
 import { initRtc, Rtc, rtcState } from '../../../src/devices/rtc.js';
 import { Uart, uartState } from '../../../src/devices/uart.js';
-import { QueuedBytes, RecordedBytes, RecordedEnds, RecordedLine, random, SetClock } from './parts.js';
+import { QueuedBytes, RecordedBytes, RecordedEnds, RecordedLine, random, SetClock, SetTimer } from './parts.js';
 
 interface Subject {
   /** Width of the registers, and of their range. */
@@ -69,7 +69,7 @@ function clockChip(): Subject {
   return {
     width: 1,
     size: 2,
-    registers: new Rtc(state, clock),
+    registers: new Rtc(state, { clock, irq: new RecordedLine(), timer: new SetTimer() }),
     meanwhile: (number) => {
       clock.ms += number & 0xfff;
     },

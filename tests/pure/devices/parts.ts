@@ -7,6 +7,7 @@ import type {
   EndSink,
   InterruptLine,
   Registers,
+  Timer,
 } from '../../../src/devices/device.js';
 
 /** Remembers the level, and how often it rose: what an edge-triggered interrupt controller would see. */
@@ -66,6 +67,15 @@ export class SetClock implements Clock {
 
   wallMs(): number {
     return this.ms;
+  }
+}
+
+/** Remembers when it shall ring. */
+export class SetTimer implements Timer {
+  due = Number.POSITIVE_INFINITY;
+
+  set(wallMs: number): void {
+    this.due = wallMs;
   }
 }
 

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { initRtc, Rtc, rtcState } from '../../../src/devices/rtc.js';
+import { type AlarmTime, nextAlarm } from '../../../src/devices/rtc-alarm.js';
 import { GIB, MIB } from '../../../src/memory/map.js';
-import { inb, outb, SetClock } from './parts.js';
+import { inb, outb, RecordedLine, SetClock, SetTimer } from './parts.js';
 
 const A = 0x0a;
 const B = 0x0b;
@@ -15,12 +16,16 @@ const TIME = [0x32, 9, 8, 7, 4, 2, 0];
 
 let state = rtcState.make();
 let clock = new SetClock();
-let rtc = new Rtc(state, clock);
+let irq = new RecordedLine();
+let timer = new SetTimer();
+let rtc = new Rtc(state, { clock, irq, timer });
 
 beforeEach(() => {
   state = rtcState.make();
   clock = new SetClock();
-  rtc = new Rtc(state, clock);
+  irq = new RecordedLine();
+  timer = new SetTimer();
+  rtc = new Rtc(state, { clock, irq, timer });
   initRtc(state, { below4GiB: 256 * MIB, above4GiB: 0 });
   // A Thursday.
   clock.ms = Date.UTC(2026, 10, 26, 23, 59, 58);
@@ -104,19 +109,184 @@ describe('update cycle', () => {
   it('sets UF in register C once a second; reading clears it', () => {
     read(C);
     expect(read(C)).toBe(0);
+    write(A, 0x20);
     clock.ms += 1000;
     expect([read(C), read(C)]).toEqual([0x10, 0]);
     write(B, HOURS_24 | 0x10);
     clock.ms += 5000;
-    expect([read(C), read(C)]).toEqual([0x90, 0]);
+    // Midnight, which the alarm is set to, was among them.
+    expect([read(C), read(C)]).toEqual([0xb0, 0]);
   });
 
   it('stands still under SET, which clears UIE', () => {
     write(B, SET | HOURS_24 | 0x10);
     expect(read(B)).toBe(SET | HOURS_24);
     clock.ms += 1999;
-    expect([read(A) & UIP, read(C), read(0)]).toEqual([0, 0, 0x58]);
+    expect([read(A) & UIP, read(C) & 0x10, read(0)]).toEqual([0, 0, 0x58]);
   });
+});
+
+/** Lets time pass as the machine does: the timer rings when it is due. */
+function pass(ms: number): void {
+  const end = clock.ms + ms;
+  while (timer.due <= end) {
+    clock.ms = Math.max(timer.due, clock.ms);
+    rtc.expire();
+  }
+  clock.ms = end;
+}
+
+/** Acknowledges as a handler does; returns what register C said. */
+const acknowledge = (): number => read(C);
+
+describe('interrupts', () => {
+  const UIE = 0x10;
+  const AIE = 0x20;
+  const PIE = 0x40;
+  beforeEach(() => {
+    // No periodic flag among the others.
+    write(A, 0x20);
+    for (const register of [1, 3, 5]) write(register, 0x99);
+    read(C);
+  });
+
+  it('update-ended: one at each new second once it is acknowledged, and none when it is off', () => {
+    write(B, HOURS_24 | UIE);
+    pass(1000);
+    expect([irq.level, irq.edges, acknowledge()]).toEqual([true, 1, 0x90]);
+    expect(irq.level).toBe(false);
+    pass(999);
+    expect(irq.level).toBe(false);
+    pass(1);
+    expect(irq.edges).toBe(2);
+    // Not acknowledged: the line stays, no other comes, and no timer runs.
+    expect(timer.due).toBe(Number.POSITIVE_INFINITY);
+    pass(5000);
+    expect([irq.edges, acknowledge()]).toEqual([2, 0x90]);
+    write(B, HOURS_24);
+    pass(3000);
+    expect([irq.edges, timer.due, acknowledge()]).toEqual([2, Number.POSITIVE_INFINITY, 0x10]);
+  });
+
+  it.each([
+    [6, 1024],
+    [15, 2],
+    [13, 8],
+    [1, 256],
+    [2, 128],
+  ])('periodic at rate %i: %i a second', (rate, hertz) => {
+    write(A, 0x20 | rate);
+    write(B, HOURS_24 | PIE);
+    let count = 0;
+    const end = clock.ms + 2000;
+    while (timer.due <= end) {
+      clock.ms = timer.due;
+      rtc.expire();
+      if (!irq.level) continue;
+      count++;
+      expect(acknowledge() & 0xc0).toBe(0xc0);
+    }
+    expect(count).toBe(2 * hertz);
+  });
+
+  it('periodic: none at rate 0, none in a divider held in reset, some under SET', () => {
+    for (const [a, b, flag] of [
+      [0x20, 0, 0],
+      [0x76, 0, 0],
+      [0x26, SET, 0x40],
+    ] as const) {
+      write(A, a);
+      write(B, b | PIE | HOURS_24);
+      acknowledge();
+      pass(100);
+      expect([irq.level, acknowledge() & 0x40]).toEqual([flag !== 0, flag]);
+    }
+  });
+
+  it.each([
+    ['the second', [0xff, 0xff, 0x03], 5],
+    ['the minute', [0xff, 0x01, 0xff], 62],
+    ['midnight', [0x00, 0x00, 0x00], 2],
+    ['any', [0xc0, 0xc0, 0xc0], 1],
+    ['this time tomorrow', [0x23, 0x59, 0x58], 86400],
+    ['tomorrow noon', [0x12, 0xff, 0xff], 12 * 3600 + 2],
+  ])('alarm: %s', (_name, [hour = 0, minute = 0, second = 0], after) => {
+    write(1, second);
+    write(3, minute);
+    write(5, hour);
+    write(B, HOURS_24 | AIE);
+    pass(after * 1000 - 1);
+    expect(irq.level).toBe(false);
+    pass(1);
+    expect([irq.level, acknowledge()]).toEqual([true, 0xb0]);
+  });
+
+  it('alarm: in 12 hours, binary; and never at a time that no clock shows', () => {
+    write(B, BINARY | AIE);
+    write(5, 0x81);
+    write(3, 0);
+    write(1, 0);
+    pass(13 * 3600_000 + 1999);
+    expect(irq.level).toBe(false);
+    pass(1);
+    expect(acknowledge()).toBe(0xb0);
+    write(3, 75);
+    expect(timer.due).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('sets AF without AIE: a flag only', () => {
+    write(5, 0x00);
+    write(3, 0x00);
+    write(1, 0x01);
+    clock.ms += 10_000;
+    expect([irq.edges, acknowledge()]).toEqual([0, 0x30]);
+  });
+
+  it('takes a step of the clock for a single second, in either direction', () => {
+    write(B, HOURS_24 | UIE);
+    clock.ms -= 3600_000;
+    rtc.expire();
+    expect([irq.level, acknowledge() & 0x90]).toEqual([true, 0x90]);
+    pass(1000);
+    expect(acknowledge() & 0x90).toBe(0x90);
+  });
+
+  it('is enabled while its flag is set: at once', () => {
+    clock.ms += 1000;
+    rtc.expire();
+    expect(irq.level).toBe(false);
+    write(B, HOURS_24 | UIE);
+    expect(irq.level).toBe(true);
+    write(B, HOURS_24);
+    expect(irq.level).toBe(false);
+  });
+});
+
+describe('alarm', () => {
+  it('is the first match, as found by looking at every second', () => {
+    const fields = [undefined, 0, 1, 23, 24, 30, 59, 60];
+    for (const hour of fields) {
+      for (const minute of fields) {
+        for (const second of [undefined, 0, 59, 60]) {
+          const alarm = { hour, minute, second };
+          for (const from of [0, 59, 3599, 86399, 82800 + 3599, 1_800_000_017]) {
+            expect([alarm, from, nextAlarm(alarm, from)]).toEqual([alarm, from, firstMatch(alarm, from)]);
+          }
+        }
+      }
+    }
+  });
+
+  function firstMatch({ hour, minute, second }: AlarmTime, from: number): number {
+    const valid = (hour ?? 0) < 24 && (minute ?? 0) < 60 && (second ?? 0) < 60;
+    for (let at = from + 1; valid; at++) {
+      const matches = (wanted: number | undefined, is: number) => wanted === undefined || wanted === is;
+      const ofDay = at % 86400;
+      if (!matches(hour, Math.floor(ofDay / 3600))) continue;
+      if (matches(minute, Math.floor(ofDay / 60) % 60) && matches(second, ofDay % 60)) return at;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
 });
 
 describe('setting', () => {
@@ -146,7 +316,7 @@ describe('setting', () => {
 
   it('leaves the host clock alone: another instance over the state has the same time', () => {
     write(4, 0x05);
-    const other = new Rtc(state, clock);
+    const other = new Rtc(state, { clock, irq, timer });
     outb(other, 0, 4);
     expect(inb(other, 1)).toBe(0x05);
   });
