@@ -11,12 +11,27 @@ import { zeroTerminated } from './text.js';
 
 /** Fields of boot_params outside the setup header (zero-page.rst). */
 export const BOOT_PARAMS = {
+  screen_info: 0x000,
   acpi_rsdp_addr: 0x070,
   e820_entries: 0x1e8,
   e820_table: 0x2d0,
 } as const;
 export const BOOT_PARAMS_BYTES = 0x1000;
 export const E820_ENTRY_BYTES = 20;
+
+/** Fields of struct screen_info (Linux include/uapi/linux/screen_info.h) and what a BIOS leaves: text mode 3. */
+const SCREEN_INFO = {
+  orig_video_mode: 0x06,
+  orig_video_cols: 0x07,
+  orig_video_ega_bx: 0x0a,
+  orig_video_lines: 0x0e,
+  orig_video_isVGA: 0x0f,
+  orig_video_points: 0x10,
+} as const;
+const TEXT_MODE = { mode: 3, columns: 80, lines: 25, points: 16 } as const;
+/** BIOS "alternate select" (INT 10h, AH 12h, BL 10h): a colour display, 256 KiB of video memory. */
+const EGA_BX_COLOUR_256K = 0x0003;
+const VIDEO_TYPE_VGAC = 1;
 
 const LOADER_UNDEFINED = 0xff;
 const LOADED_HIGH = 1 << 0;
@@ -65,6 +80,7 @@ export function putInitrd(layout: Layout, initrd: Uint8Array | undefined, below?
 /** Zeroes (a non-zero sentinel would make the kernel distrust it), the header, our own fields. */
 function fill(bytes: Uint8Array, options: BootParamsOptions, ramBytes: number, commandLine: number, initrd: number) {
   const page = new DataView(bytes.buffer);
+  fillScreenInfo(page);
   bytes.set(options.header, HEADER_START);
   page.setUint8(HDR.type_of_loader, LOADER_UNDEFINED);
   page.setUint8(HDR.loadflags, page.getUint8(HDR.loadflags) | LOADED_HIGH);
@@ -82,6 +98,17 @@ function fill(bytes: Uint8Array, options: BootParamsOptions, ramBytes: number, c
     setU64(page, at + 8, entry.size);
     page.setUint32(at + 16, entry.type, true);
   }
+}
+
+/** The screen, so that the kernel's VGA console takes it. */
+function fillScreenInfo(page: DataView): void {
+  const at = (field: keyof typeof SCREEN_INFO) => BOOT_PARAMS.screen_info + SCREEN_INFO[field];
+  page.setUint8(at('orig_video_mode'), TEXT_MODE.mode);
+  page.setUint8(at('orig_video_cols'), TEXT_MODE.columns);
+  page.setUint16(at('orig_video_ega_bx'), EGA_BX_COLOUR_256K, true);
+  page.setUint8(at('orig_video_lines'), TEXT_MODE.lines);
+  page.setUint8(at('orig_video_isVGA'), VIDEO_TYPE_VGAC);
+  page.setUint16(at('orig_video_points'), TEXT_MODE.points, true);
 }
 
 /** `value` below 2^53. */

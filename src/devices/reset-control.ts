@@ -1,6 +1,6 @@
 /**
  * The reset control register of Intel's chip sets, port 0xcf9 (82371SB/PIIX3 data sheet, RC register; ICH9, 13.7.5).
- * It is one byte, inside the double word of PCI's configuration address: the range is this one port.
+ * It is one byte, inside the double word of PCI's CONFIG_ADDRESS, which takes double words only.
  * The machine resets at a write that changes RCPU from 0 to 1; what kind of reset it is makes no difference here.
  */
 import { type StructOf, struct, u8 } from '../memory/struct.js';

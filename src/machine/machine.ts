@@ -263,6 +263,7 @@ export function bootInput(options: MachineOptions): { readonly image: Uint8Array
     modules: modules.map(readModule),
     rsdp,
     rsdpBytes: tables.subarray(0, RSDP_BYTES),
+    textScreen: true,
     flat,
     loadAddress,
   };

@@ -2,12 +2,15 @@ import { acpiTables } from '../boot/acpi/tables.js';
 import { AcpiPm, acpiPmState } from '../devices/acpi-pm.js';
 import { DebugExit, debugExitState } from '../devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../devices/debug-port.js';
-import type { ByteSink, ByteSource, Clock, EndSink, InterruptLine } from '../devices/device.js';
+import type { ByteSink, ByteSource, Clock, EndSink, InterruptLine, Registers } from '../devices/device.js';
+import { HostBridge, hostBridgeState, initHostBridge } from '../devices/host-bridge.js';
 import { I8042, i8042State, initI8042 } from '../devices/i8042.js';
+import { PciHost, pciAddress, pciState } from '../devices/pci.js';
 import { Pvpanic, pvpanicState } from '../devices/pvpanic.js';
 import { RESET_VALUE, ResetControl, resetControlState } from '../devices/reset-control.js';
 import { initRtc, Rtc, rtcState } from '../devices/rtc.js';
 import { Uart, uartState } from '../devices/uart.js';
+import { initVga, type TextView, Vga, vgaState } from '../devices/vga.js';
 import { native } from '../kvm/native.js';
 import type { Vm } from '../kvm/vm.js';
 import { ACPI_TABLES_START, ramRanges } from '../memory/map.js';
@@ -25,7 +28,9 @@ const DEBUG_CONSOLE_PORT = 0xe9;
 const DEBUG_EXIT_PORT = 0xf4;
 const PVPANIC_PORT = 0x505;
 const PM = { port: 0x600, sci: 9 } as const;
+const PCI = { address: 0xcf8, data: 0xcfc } as const;
 const RESET_PORT = 0xcf9;
+const VGA = { general: 0x3c0, crtc: 0x3d4 } as const;
 const ISA_INTERRUPTS = 16;
 
 /** Shared memory of a PC's devices, the same for every thread. Clonable to another thread. */
@@ -77,6 +82,8 @@ export class Pc {
   readonly pio: Bus;
   readonly mmio: Bus;
   readonly #uart: Placed<Uart>;
+  readonly #vga: Placed<Vga>;
+  readonly #unclaimed: () => void;
   readonly #timers: Timers;
 
   /** @param init given by the thread that makes the machine, once: the state that firmware leaves */
@@ -86,6 +93,7 @@ export class Pc {
     init?: { readonly ramBytes: number },
   ) {
     const { console, input, ends, unclaimed } = wiring;
+    this.#unclaimed = unclaimed.pio;
     this.pio = new Bus('port', { unclaimed: unclaimed.pio });
     this.mmio = new Bus('MMIO address', { unclaimed: unclaimed.mmio });
     // The main thread hands input to these, or runs their timers; all else is touched by vCPUs only.
@@ -136,10 +144,53 @@ export class Pc {
       ...at(PM.port, 12, 4),
       registers: self,
     });
+    this.#placePci(board, ends, init !== undefined);
+    const general: Placement<Vga> = { ...at(VGA.general, 16), registers: (d) => d.general };
+    const crtc: Placement<Vga> = { ...at(VGA.crtc, 7), registers: (d) => d.crtc };
+    this.#vga = board.place(
+      'vga',
+      vgaState,
+      (s) => {
+        if (init !== undefined) initVga(s);
+        return new Vga(s);
+      },
+      general,
+      crtc,
+    );
+  }
+
+  /** An empty PCI bus behind its host bridge. The reset control register is inside CONFIG_ADDRESS, for bytes only. */
+  #placePci(board: Board, ends: EndSink, init: boolean): void {
+    const narrow = new Bus('port', { unclaimed: this.#unclaimed });
     board.place('reset-control', resetControlState, (s) => new ResetControl(s, ends), {
-      ...at(RESET_PORT, 1),
-      registers: self,
+      bus: narrow,
+      start: RESET_PORT,
+      size: 1,
+      width: 1,
+      registers: (device) => device,
     });
+    const bridge = board.place('host-bridge', hostBridgeState, (s) => {
+      if (init) initHostBridge(s);
+      return new HostBridge(s);
+    });
+    const functions = new Map([[pciAddress(0), bridge.device]]);
+    const atAddress: Registers = {
+      read: (offset, size) => narrow.read(PCI.address + offset, size),
+      write: (offset, value, size) => narrow.write(PCI.address + offset, value, size),
+    };
+    const range = { bus: this.pio, size: 4, width: 4 } as const;
+    board.place(
+      'pci',
+      pciState,
+      (s) => new PciHost(s, functions, atAddress),
+      { ...range, start: PCI.address, registers: (d) => d.address },
+      { ...range, start: PCI.data, registers: (d) => d.data },
+    );
+  }
+
+  /** What of text memory the screen shows. From any thread. */
+  get textView(): TextView {
+    return this.#vga.device.view;
   }
 
   /**

@@ -99,6 +99,36 @@ export const ioPorts = (port: number, length: number): Aml => [
 /** An ISA interrupt 0 to 15: edge-triggered, active high, not shared. */
 export const irq = (line: number): Aml => [SMALL_IRQ_NO_FLAGS, ...word(1 << line)];
 
+/** Word and double word address space descriptors (ACPI 6.4, 6.4.3.5): what a bridge passes on. */
+const LARGE_DWORD_ADDRESS_SPACE = 0x87;
+const LARGE_WORD_ADDRESS_SPACE = 0x88;
+const MEMORY_RANGE = 0;
+const IO_RANGE = 1;
+const BUS_NUMBER_RANGE = 2;
+/** General flags: first and last address fixed, positive decode, a producer. */
+const FIXED_PRODUCER = 0x0c;
+/** Both ISA and non-ISA addresses. */
+const ENTIRE_RANGE = 3;
+const READ_WRITE = 1;
+
+function addressSpace(width: 2 | 4, type: number, typeFlags: number, first: number, last: number): Aml {
+  const number = width === 2 ? word : dword;
+  // Granularity, first, last, translation offset, length.
+  const range = [0, first, last, 0, last - first + 1].flatMap((value) => number(value));
+  const tag = width === 2 ? LARGE_WORD_ADDRESS_SPACE : LARGE_DWORD_ADDRESS_SPACE;
+  return [tag, ...word(3 + range.length), type, FIXED_PRODUCER, typeFlags, ...range];
+}
+
+/** Bus numbers behind a bridge. */
+export const busNumbers = (first: number, last: number): Aml => addressSpace(2, BUS_NUMBER_RANGE, 0, first, last);
+
+/** Ports behind a bridge. */
+export const portWindow = (first: number, last: number): Aml => addressSpace(2, IO_RANGE, ENTIRE_RANGE, first, last);
+
+/** Memory below 4 GiB behind a bridge, not cacheable, for reads and writes. */
+export const memoryWindow = (first: number, last: number): Aml =>
+  addressSpace(4, MEMORY_RANGE, READ_WRITE, first, last);
+
 /** A buffer of resource descriptors. The end tag's checksum 0 means that there is none. */
 export function resources(...descriptors: Aml[]): Aml {
   const bytes = [...descriptors.flat(), SMALL_END_TAG, 0];

@@ -1,6 +1,6 @@
 /**
  * The ACPI tables of the PC, from which an unmodified system finds its CPUs, interrupts, power and reset registers.
- * Source: ACPI 6.4, chapter 5. Left out: GPEs, the sleep button, sleep states other than S5, HPET, PCI.
+ * Source: ACPI 6.4, chapter 5. Left out: GPEs, the sleep button, sleep states other than S5, HPET.
  */
 import { VmError } from '../../errors.js';
 import { ACPI_TABLES_END, IO_APIC_BASE, LOCAL_APIC_BASE } from '../../memory/map.js';
@@ -147,10 +147,9 @@ const FADT = {
 } as const;
 const FADT_BYTES = 276;
 
-/** IAPC_BOOT_ARCH: ISA devices are there, an 8042 is there, a VGA is not. */
+/** IAPC_BOOT_ARCH: ISA devices are there, and an 8042; a VGA too, whose absence would be bit 2. */
 const LEGACY_DEVICES = 1 << 0;
 const BOOT_ARCH_8042 = 1 << 1;
-const VGA_NOT_PRESENT = 1 << 2;
 /**
  * Flags. PWR_BUTTON stays 0: the power button is the fixed one in PM1. SLP_BUTTON says that there is no fixed sleep
  * button; FIX_RTC that the RTC has no wake status in PM1.
@@ -199,7 +198,7 @@ function makeFadt({ pm, resetPort, resetValue }: AcpiOptions, facs: number, dsdt
   u16(FADT.P_LVL2_LAT, 0xfff);
   u16(FADT.P_LVL3_LAT, 0xfff);
   u8(FADT.CENTURY, RTC_CENTURY);
-  u16(FADT.IAPC_BOOT_ARCH, LEGACY_DEVICES | BOOT_ARCH_8042 | VGA_NOT_PRESENT);
+  u16(FADT.IAPC_BOOT_ARCH, LEGACY_DEVICES | BOOT_ARCH_8042);
   u32(FADT.Flags, WBINVD | PROC_C1 | SLP_BUTTON | FIX_RTC | TMR_VAL_EXT | RESET_REG_SUP);
   gas(FADT.RESET_REG, resetPort, 1, 1);
   u8(FADT.RESET_VALUE, resetValue);

@@ -103,8 +103,8 @@ describe('ACPI tables', () => {
     expect(gas(116)).toEqual([1, 8, 0, 1, 0xcf9]);
     expect(bytes[128]).toBe(6);
     expect(bytes[108]).toBe(0x32);
-    // IAPC_BOOT_ARCH: legacy devices, 8042, no VGA. An RTC is there (bit 5), MSI is not forbidden (bit 3).
-    expect(bytes.readUInt16LE(109)).toBe(0b000111);
+    // IAPC_BOOT_ARCH: legacy devices, 8042, and a VGA, which bit 2 would deny. An RTC is there (bit 5), MSI is not forbidden (bit 3).
+    expect(bytes.readUInt16LE(109)).toBe(0b000011);
     const flags = bytes.readUInt32LE(112);
     const bit = (n: number) => (flags >> n) & 1;
     expect({ wbinvd: bit(0), fixedPowerButton: bit(4) === 0, fixedSleepButton: bit(5) === 0 }).toEqual({
@@ -140,15 +140,18 @@ describe('ACPI tables', () => {
   });
 
   it('describe the devices as the reference compiler does', () => {
-    // iasl 20200925 -on, of: Name (\_S5, Package () {5, 5, 0, 0}), and in Scope (\_SB) COM1, COM2, RTC, PS2K and PVPN
-    // with EisaId, Decode16 IO and IRQNoFlags resources.
+    // iasl 20200925 -on, of: Name (\_S5, Package () {5, 5, 0, 0}), and in Scope (\_SB) PCI0 (WordBusNumber,
+    // IO, WordIO and DWordMemory), COM1, COM2, RTC, PS2K and PVPN with EisaId, Decode16 IO and IRQNoFlags resources.
     const compiled = [
-      '085c5f53355f1208040a050a05000010480e5c5f53425f5b822b434f4d31085f4849440c41d00501085f55494401085f',
-      '43525311100a0d4701f803f803010822100079005b822c434f4d32085f4849440c41d00501085f5549440a02085f4352',
-      '5311100a0d4701f802f802010822080079005b82255254435f085f4849440c41d00b00085f43525311100a0d47017000',
-      '7000010222000179005b822d5053324b085f4849440c41d00303085f43525311180a1547016000600001014701640064',
-      '00010122020079005b822e5056504e085f4849440d51454d553030303100085f5354410a0f085f435253110d0a0a4701',
-      '0505050501017900',
+      '085c5f53355f1208040a050a050000104e175c5f53425f5b82440950434930085f4849440c41d00a03085f4144520008',
+      '5f42424e00085f4352531142070a6e880d00020c00000000000000000001004701f80cf80c0108880d00010c03000000',
+      '00f70c0000f80c880d00010c030000000dffff000000f3871700000c010000000000000a00ffff0b0000000000000002',
+      '00871700000c0100000000000000c0ffffbffe000000000000c03e79005b822b434f4d31085f4849440c41d00501085f',
+      '55494401085f43525311100a0d4701f803f803010822100079005b822c434f4d32085f4849440c41d00501085f554944',
+      '0a02085f43525311100a0d4701f802f802010822080079005b82255254435f085f4849440c41d00b00085f4352531110',
+      '0a0d470170007000010222000179005b822d5053324b085f4849440c41d00303085f43525311180a1547016000600001',
+      '01470164006400010122020079005b822e5056504e085f4849440d51454d553030303100085f5354410a0f085f435253',
+      '110d0a0a47010505050501017900',
     ];
     expect(walk().dsdt.bytes.toString('hex', 36)).toBe(compiled.join(''));
   });

@@ -4,11 +4,14 @@ import { AcpiPm, acpiPmState } from '../../../src/devices/acpi-pm.js';
 import { DebugExit, debugExitState } from '../../../src/devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../../../src/devices/debug-port.js';
 import type { Registers } from '../../../src/devices/device.js';
+import { HostBridge, hostBridgeState, initHostBridge } from '../../../src/devices/host-bridge.js';
 import { I8042, i8042State, initI8042 } from '../../../src/devices/i8042.js';
+import { PciHost, pciState } from '../../../src/devices/pci.js';
 import { Pvpanic, pvpanicState } from '../../../src/devices/pvpanic.js';
 import { ResetControl, resetControlState } from '../../../src/devices/reset-control.js';
 import { initRtc, Rtc, rtcState } from '../../../src/devices/rtc.js';
 import { Uart, uartState } from '../../../src/devices/uart.js';
+import { initVga, Vga, vgaState } from '../../../src/devices/vga.js';
 import { QueuedBytes, RecordedBytes, RecordedEnds, RecordedLine, random, SetClock, SetTimer } from './parts.js';
 
 interface Subject {
@@ -91,12 +94,42 @@ function powerManagement(): Subject {
   };
 }
 
+function pci(port: 'address' | 'data'): Subject {
+  const bridge = hostBridgeState.make();
+  initHostBridge(bridge);
+  const nothing: Registers = { read: () => 0xff, write: () => {} };
+  const host = new PciHost(pciState.make(), new Map([[0, new HostBridge(bridge)]]), nothing);
+  return {
+    width: 4,
+    size: 4,
+    registers: host[port],
+    meanwhile: (number) => host.address.write(0, ((number & 0x1ff) | 0x80000000) >>> 0, 4),
+  };
+}
+
+function vga(port: 'general' | 'crtc'): Subject {
+  const state = vgaState.make();
+  initVga(state);
+  const device = new Vga(state);
+  return {
+    width: 1,
+    size: port === 'crtc' ? 7 : 16,
+    registers: device[port],
+    meanwhile: (number) => device[port === 'crtc' ? 'general' : 'crtc'].write(number & 7, number >>> 8, 1),
+    invariant: () => expect(device.view.start).toBeLessThan(0x10000),
+  };
+}
+
 const ends = (): RecordedEnds => new RecordedEnds();
 const subjects: Record<string, () => Subject> = {
   uart,
   'i8042 data': () => keyboardController('dataPort'),
   'i8042 command': () => keyboardController('commandPort'),
   rtc: clockChip,
+  'PCI address': () => pci('address'),
+  'PCI data': () => pci('data'),
+  'VGA general': () => vga('general'),
+  'VGA CRTC': () => vga('crtc'),
   'ACPI power management': powerManagement,
   'post code': () => ({ width: 1, size: 1, registers: new PostCode(postCodeState.make()) }),
   'debug console': () => ({ width: 1, size: 1, registers: new DebugConsole(new RecordedBytes()) }),
