@@ -20,7 +20,7 @@ export const BOOT_PARAMS_BYTES = 0x1000;
 export const E820_ENTRY_BYTES = 20;
 
 /** Fields of struct screen_info (Linux include/uapi/linux/screen_info.h) and what a BIOS leaves: text mode 3. */
-const SCREEN_INFO = {
+export const SCREEN_INFO = {
   orig_video_mode: 0x06,
   orig_video_cols: 0x07,
   orig_video_ega_bx: 0x0a,

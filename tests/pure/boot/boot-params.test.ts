@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { BOOT_PARAMS, BOOT_PARAMS_BYTES, E820_ENTRY_BYTES } from '../../../src/boot/boot-params.js';
+import { BOOT_PARAMS, BOOT_PARAMS_BYTES, E820_ENTRY_BYTES, SCREEN_INFO } from '../../../src/boot/boot-params.js';
 import { HDR, HEADER_LIMIT } from '../../../src/boot/linux-header.js';
 
 /** What the C compiler makes of <asm/bootparam.h>. */
@@ -29,6 +29,9 @@ it('has every offset where the kernel header has it', () => {
       Object.entries(BOOT_PARAMS).map(([name, at]) => [`offsetof(struct boot_params, ${name})`, at]),
     ),
     'offsetof(struct boot_params, edd_mbr_sig_buffer)': HEADER_LIMIT,
+    ...Object.fromEntries(
+      Object.entries(SCREEN_INFO).map(([name, at]) => [`offsetof(struct screen_info, ${name})`, at]),
+    ),
     'sizeof(struct boot_params)': BOOT_PARAMS_BYTES,
     'sizeof(struct boot_e820_entry)': E820_ENTRY_BYTES,
     XLF_KERNEL_64: 1,
