@@ -14,6 +14,7 @@ import {
   READY,
   STRING_IO_DEBUG_OUTPUT,
 } from '../machine/guests.js';
+import { KERNELS, type Kernel, smpKernel, titleOf } from '../machine/kernels.js';
 
 /**
  * Our guests in another monitor, without any KVM: what they print here is what they must print in ours, so a guest
@@ -49,10 +50,8 @@ interface Guest {
 }
 
 /** Starts a guest under QEMU's TCG. A reset ends it with status 0, as a power-off does. */
-function start(image: string): Guest {
-  const file = join(IMAGES, `${image}.bin`);
+function start(image: string, boot: readonly string[] = ['-kernel', join(IMAGES, `${image}.bin`)]): Guest {
   const console = join(scratch, `${image}.debug`);
-  const boot = image === 'hello-real' ? ['-drive', `format=raw,if=floppy,file=${file}`] : ['-kernel', file];
   const machine = ['-M', 'pc', '-accel', 'tcg', '-m', '64', '-nodefaults', '-display', 'none', '-no-reboot'];
   const devices = [
     '-serial',
@@ -91,6 +90,13 @@ function start(image: string): Guest {
   };
 }
 
+const floppy = (image: string) => ['-drive', `format=raw,if=floppy,file=${join(IMAGES, `${image}.bin`)}`];
+
+function startKernel({ image, commandLine, cpus = 1 }: Kernel): Guest {
+  const append = commandLine === undefined ? [] : ['-append', commandLine];
+  return start(image, ['-vga', 'std', '-smp', String(cpus), '-kernel', join(IMAGES, `${image}.elf`), ...append]);
+}
+
 describe('[qemu] our guests', () => {
   it.each(ENDING_GUESTS)('$image prints its line and ends', async ({ image, output, status = 0 }) => {
     const guest = start(image);
@@ -99,12 +105,20 @@ describe('[qemu] our guests', () => {
   });
 
   it.each(ENDLESS_GUESTS)('$image prints its line and goes on', async ({ image, output }) => {
-    const guest = start(image);
+    const guest = start(image, image === 'hello-real' ? floppy(image) : undefined);
     await guest.says(output);
     guest.kill();
     expect(await guest.ended).toBeNull();
     expect(guest.output().toString()).toBe(output);
   });
+
+  for (const kernel of [...KERNELS, ...[1, 4, 16].map(smpKernel)]) {
+    it(`${titleOf(kernel)} prints and ends`, async () => {
+      const guest = startKernel(kernel);
+      expect(await guest.ended).toBe(kernel.status ?? 0);
+      expect(guest.output().toString()).toBe(kernel.output);
+    });
+  }
 
   it('string-io moves every element', async () => {
     const guest = start('string-io');

@@ -1,0 +1,4 @@
+/* Waiting by the clock, without interrupts. */
+#pragma once
+
+void wait_ms(unsigned ms);

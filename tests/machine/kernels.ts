@@ -1,0 +1,97 @@
+import type { GuestEnd } from './guests.js';
+
+/**
+ * What our own kernels (guest-images/) print and how they end, the same under every monitor: ELF files with a multiboot
+ * header or a PVH note, which start with no flag but their name.
+ */
+export interface Kernel {
+  /** The file's name without `.elf`. */
+  readonly image: string;
+  readonly commandLine?: string;
+  readonly cpus?: number;
+  readonly output: string;
+  readonly end: GuestEnd;
+  /** Of isa-debug-exit. */
+  readonly status?: number;
+}
+
+/** What the program in ring 3 prints, whatever way it goes. */
+export const PRINTF_LINE = 'hello, world, from ring 3\n';
+
+/** Each exception is told by the guest's own handler; its status is that of its vector. */
+function faultKernels(): readonly Kernel[] {
+  const exception = (commandLine: string, vector: number, text: string): Kernel => ({
+    image: 'faults',
+    commandLine,
+    output: `exception ${vector}, ${text}\n`,
+    end: 'debug-exit',
+    status: (vector << 1) | 1,
+  });
+  return [
+    exception('divide-error', 0, 'divide error: error code 0x0, rip 0x110000, ring 0'),
+    exception('bad-opcode', 6, 'invalid opcode: error code 0x0, rip 0x110010, ring 0'),
+    exception('page-fault', 14, 'page fault: error code 0x0, rip 0x110020, ring 0, cr2 0x123456789abc'),
+    { image: 'faults', commandLine: 'triple-fault', output: 'triple fault at 0x110030\n', end: 'triple-fault' },
+    {
+      image: 'faults',
+      output: 'which fault? divide-error, bad-opcode, page-fault or triple-fault\n',
+      end: 'debug-exit',
+      status: 255,
+    },
+  ];
+}
+
+function printfKernels(): readonly Kernel[] {
+  return ['', 'unbuffered', 'full', 'string', 'unbuffered string', 'unwatched'].map((commandLine) => ({
+    image: 'printf',
+    commandLine,
+    output: PRINTF_LINE,
+    end: 'debug-exit',
+    status: 1,
+  }));
+}
+
+/** All but smp. */
+export const KERNELS: readonly Kernel[] = [
+  {
+    image: 'hello-protected',
+    commandLine: 'one two',
+    output: 'hello from a multiboot kernel\nlast word of the command line: two\n',
+    end: 'debug-exit',
+    status: 1,
+  },
+  {
+    image: 'hello-long',
+    output: 'hello from long mode\nfedcba98 * 10000001 = 0fedcbaa7edcba98\n',
+    end: 'debug-exit',
+    status: 1,
+  },
+  {
+    image: 'interrupts',
+    output:
+      'PIT: 10 interrupts\nlocal APIC timer: 10 interrupts\nRTC periodic: 10 interrupts\nRTC update ended: 2 interrupts\n',
+    end: 'debug-exit',
+    status: 1,
+  },
+  {
+    image: 'vga-text',
+    output: 'the screen says: text mode: 80 columns, 25 lines\ncursor at 05a0\n',
+    end: 'debug-exit',
+    status: 1,
+  },
+  ...faultKernels(),
+  ...printfKernels(),
+];
+
+/** smp with so many CPUs. */
+export function smpKernel(cpus: number): Kernel {
+  const others = cpus - 1;
+  const started = `${cpus} CPUs\n${others} started by the first\n${cpus * 1000} counted under one lock\n`;
+  const asked = `${others} interprocessor interrupts taken, ${others} answered\n`;
+  const output = cpus === 1 ? '1 CPU: there is none to start\n' : started + asked;
+  return { image: 'smp', cpus, output, end: 'debug-exit', status: 1 };
+}
+
+/** How a test names the kernel: `faults page-fault`. */
+export const titleOf = ({ image, commandLine = '', cpus }: Kernel): string =>
+  [image, ...(commandLine === '' ? [] : [commandLine]), ...(cpus === undefined ? [] : [`with ${cpus} CPUs`])].join(' ');
