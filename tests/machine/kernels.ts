@@ -13,10 +13,16 @@ export interface Kernel {
   readonly end: GuestEnd;
   /** Of isa-debug-exit. */
   readonly status?: number;
+  /** All the exits that it makes, each a port access. */
+  readonly portAccesses?: number;
 }
 
-/** What the program in ring 3 prints, whatever way it goes. */
-export const PRINTF_LINE = 'hello, world, from ring 3\n';
+/** What the program of `printf` prints, whatever way the text goes. */
+const PRINTF_LINE = 'hello, world, from ring 3\n';
+/** Of its kernel, as the source says. */
+const UART_SETUP_OUTS = 7;
+const END_OUTS = 1;
+const FIFO_BYTES = 16;
 
 /** Each exception is told by the guest's own handler; its status is that of its vector. */
 function faultKernels(): readonly Kernel[] {
@@ -41,17 +47,36 @@ function faultKernels(): readonly Kernel[] {
   ];
 }
 
+/** An IN before each OUT, or before each FIFO that a string instruction fills. */
 function printfKernels(): readonly Kernel[] {
-  return ['', 'unbuffered', 'full', 'string', 'unbuffered string', 'unwatched'].map((commandLine) => ({
+  const byByte = 2 * PRINTF_LINE.length;
+  const byString = PRINTF_LINE.length + Math.ceil(PRINTF_LINE.length / FIFO_BYTES);
+  const printf = (commandLine: string, lineAccesses: number): Kernel => ({
     image: 'printf',
     commandLine,
     output: PRINTF_LINE,
     end: 'debug-exit',
     status: 1,
-  }));
+    portAccesses: UART_SETUP_OUTS + lineAccesses + END_OUTS,
+  });
+  return [
+    printf('', byByte),
+    printf('unbuffered', byByte),
+    printf('full', byByte),
+    printf('string', byString),
+    printf('unbuffered string', byByte),
+    printf('unwatched', byByte),
+    {
+      image: 'printf',
+      commandLine: 'crash',
+      output: 'exception 13, general protection: error code 0x0, rip 0x400000, ring 3\n',
+      end: 'debug-exit',
+      status: 27,
+    },
+  ];
 }
 
-/** All but smp. */
+/** Those that every PC here can run. */
 export const KERNELS: readonly Kernel[] = [
   {
     image: 'hello-protected',
@@ -73,15 +98,17 @@ export const KERNELS: readonly Kernel[] = [
     end: 'debug-exit',
     status: 1,
   },
-  {
-    image: 'vga-text',
-    output: 'the screen says: text mode: 80 columns, 25 lines\ncursor at 05a0\n',
-    end: 'debug-exit',
-    status: 1,
-  },
   ...faultKernels(),
   ...printfKernels(),
 ];
+
+/** Needs a VGA's CRT controller: its cursor register reads what was written. */
+export const VGA_TEXT: Kernel = {
+  image: 'vga-text',
+  output: 'the screen says: text mode: 80 columns, 25 lines\ncursor at 05a0\n',
+  end: 'debug-exit',
+  status: 1,
+};
 
 /** smp with so many CPUs. */
 export function smpKernel(cpus: number): Kernel {

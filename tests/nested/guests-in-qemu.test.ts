@@ -14,7 +14,7 @@ import {
   READY,
   STRING_IO_DEBUG_OUTPUT,
 } from '../machine/guests.js';
-import { KERNELS, type Kernel, smpKernel, titleOf } from '../machine/kernels.js';
+import { KERNELS, type Kernel, smpKernel, titleOf, VGA_TEXT } from '../machine/kernels.js';
 
 /**
  * Our guests in another monitor, without any KVM: what they print here is what they must print in ours, so a guest
@@ -112,7 +112,7 @@ describe('[qemu] our guests', () => {
     expect(guest.output().toString()).toBe(output);
   });
 
-  for (const kernel of [...KERNELS, ...[1, 4, 16].map(smpKernel)]) {
+  for (const kernel of [...KERNELS, VGA_TEXT, ...[1, 4, 16].map(smpKernel)]) {
     it(`${titleOf(kernel)} prints and ends`, async () => {
       const guest = startKernel(kernel);
       expect(await guest.ended).toBe(kernel.status ?? 0);
