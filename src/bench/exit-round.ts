@@ -78,12 +78,14 @@ function makeContext(vcpu: Vcpu): LoopContext {
   const refuse = (address: number): never => {
     throw new VmError('BUG', `the benchmark's guest did I/O at 0x${address.toString(16)}`);
   };
+  const { byReason, exitLog } = new ControlBlock(ControlBlock.makeBuffer());
   return {
     run: vcpu.makeRun(),
     page: vcpu.page,
     pio: new Bus('port', { unclaimed: refuse }),
     mmio: new Bus('MMIO address', { unclaimed: refuse }),
-    counts: new ControlBlock(ControlBlock.makeBuffer()).byReason,
+    counts: byReason,
+    log: exitLog,
     interrupted: (errno) => {
       if (errno === EINTR || errno === EAGAIN) return true;
       throw new VmError('KVM_CALL_FAILED', `KVM_RUN failed: errno ${errno}`);

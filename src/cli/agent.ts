@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { loadDisassembler } from '../machine/guest-code.js';
 
 /**
  * The command inside a nested host: `node agent.js` loads everything, says so, and then waits for its job in the
@@ -15,6 +16,7 @@ interface Job {
 
 const { main } = await import('./main.js');
 await import('./run.js'); // what nearly every job needs, loaded in the snapshot
+loadDisassembler(); // seconds in a nested host, which a command whose time is over does not have
 
 // Each makes its stream at its first use, which takes a while.
 for (const stream of [process.stdout, process.stderr]) stream.write('');

@@ -12,6 +12,8 @@ import { localFlavour, softwareHost } from '../kvm/flavour.js';
 import { exitStatusOf, type MachineEnd } from '../machine/end.js';
 import { Machine, planMachine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
+import type { PostMortem } from '../machine/post-mortem.js';
+import { describePostMortem } from '../machine/post-mortem-words.js';
 import type { MachineStats } from '../machine/report.js';
 import { type ChosenHost, chooseHost, type HostName } from './choose-host.js';
 import { fileOfModule, type ImageOptions, imageOptions, numberOf } from './image-options.js';
@@ -91,12 +93,14 @@ async function runHere(machineOptions: MachineOptions, options: RunOptions): Pro
   if (!machine.output.readableEnded) await waitForReader(once(machine.output, 'end'), status);
   if (end.reason === 'error') printError(end.error);
   else process.stderr.write(`vmlaunch: ${wordsOf(end, signal)}\n`);
+  const death = machine.postMortem();
+  if (death !== undefined) process.stderr.write(describePostMortem(death));
   const stats = machine.stats();
   if (options.stats === true) process.stderr.write(statsText(stats));
   if (options.report !== undefined) {
     const { flavour } = localFlavour();
     const host = softwareHost() ?? 'local';
-    writeReport(options.report, { host, flavour, end, status, wallMs: performance.now() - started, stats });
+    writeReport(options.report, { host, flavour, end, status, wallMs: performance.now() - started, stats, death });
   }
   return status;
 }
@@ -137,9 +141,10 @@ interface Outcome {
   readonly wallMs: number;
   /** Absent where the host had to be killed. */
   readonly stats?: MachineStats;
+  readonly death?: PostMortem | undefined;
 }
 
-function writeReport(file: string, { host, flavour, end, status, wallMs, stats }: Outcome): void {
+function writeReport(file: string, { host, flavour, end, status, wallMs, stats, death }: Outcome): void {
   const detail = end.reason === 'error' ? { error: { code: end.error.code, message: end.error.message } } : {};
   const report = {
     host,
@@ -147,6 +152,7 @@ function writeReport(file: string, { host, flavour, end, status, wallMs, stats }
     end: { reason: end.reason, status, ...('by' in end ? { by: end.by } : {}), ...detail },
     wallMs: Math.round(wallMs),
     ...stats,
+    death,
   };
   writeFile(file, `${JSON.stringify(report, null, 2)}\n`);
 }

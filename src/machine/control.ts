@@ -1,4 +1,5 @@
 import { bytes, f64, i32, type StructOf, struct, u32 } from '../memory/struct.js';
+import { EXIT_LOG_WORDS } from './exit-log.js';
 
 /** Exit reasons that are counted one by one; KVM has about 40. */
 export const REASONS = 64;
@@ -22,6 +23,7 @@ const vcpuControl = struct({
   startNs: f64,
   endNs: f64,
   byReason: bytes(REASONS * 8),
+  exitLog: bytes(EXIT_LOG_WORDS * 4),
 });
 
 /** What the main thread wants of a vCPU thread. Stopping wins over asking, and is never taken back. */
@@ -47,6 +49,8 @@ export class ControlBlock {
   readonly fields: StructOf<typeof vcpuControl>;
   /** Exits by reason, indexed by KVM_EXIT_*. */
   readonly byReason: Float64Array;
+  /** The last exits, for `readExitLog`. */
+  readonly exitLog: Uint32Array;
   readonly #cells: Int32Array;
 
   static makeBuffer(): SharedArrayBuffer {
@@ -56,8 +60,9 @@ export class ControlBlock {
   constructor(readonly buffer: SharedArrayBuffer) {
     this.fields = vcpuControl.over(buffer);
     this.#cells = new Int32Array(buffer);
-    const { byReason } = this.fields;
+    const { byReason, exitLog } = this.fields;
     this.byReason = new Float64Array(buffer, byReason.byteOffset, REASONS);
+    this.exitLog = new Uint32Array(buffer, exitLog.byteOffset, EXIT_LOG_WORDS);
   }
 
   /** The eight bytes where the ticks inside KVM_RUN are added up. */

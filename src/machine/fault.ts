@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module';
 import { getSystemErrorName } from 'node:util';
 import { messageOf, VmError } from '../errors.js';
 import {
@@ -7,24 +6,15 @@ import {
   KVM_EXIT_MEMORY_FAULT,
   KVM_INTERNAL_ERROR_EMULATION,
 } from '../kvm/abi/exits.js';
-import type { Sregs } from '../kvm/abi/registers.js';
 import { describeExit } from '../kvm/exit-words.js';
 import { type LocalFlavour, localFlavour } from '../kvm/flavour.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
+import { instructionsAt, linearRip, modeOf } from './guest-code.js';
 import type { ThreadEnd } from './thread-end.js';
 
-const CR0_PE = 1n;
-const EFER_LMA = 1n << 10n;
-/** Virtual-8086 mode (SDM volume 1, 3.4.3). */
-const RFLAGS_VM = 1n << 17n;
-/** The longest instruction (SDM volume 2, 2.3.11). */
-const MAX_INSTRUCTION = 15;
-
-type Disassembler = typeof import('iced-x86');
-
 /** What is asked of a vCPU whose thread has ended. */
-export type StoppedVcpu = Pick<Vcpu, 'id' | 'page' | 'getRegs' | 'getSregs' | 'translate'>;
+export type StoppedVcpu = Pick<Vcpu, 'id' | 'page' | 'getRegs' | 'getSregs'>;
 
 /**
  * Makes the error of an exit that nothing handles: where the guest is, and what it was about to do.
@@ -79,58 +69,12 @@ function placeOf(vcpu: StoppedVcpu, memory: GuestMemory): string {
     const { rip, rflags } = vcpu.getRegs();
     const sregs = vcpu.getSregs();
     const { mode, bits } = modeOf(sregs, rflags);
-    const linear = bits === 64 ? rip : (sregs.cs.base + rip) & 0xffffffffn;
     const at = `in ${mode} at rip 0x${rip.toString(16)}`;
-    const bytes = instructionBytes(vcpu, memory, linear);
-    if (bytes.length === 0) return `${at}, whose bytes are not in RAM`;
-    const { text, length } = disassemble(bytes, bits, rip);
-    return `${at}: ${Buffer.from(bytes.subarray(0, length)).toString('hex')} (${text})`;
+    const place = { rip, linear: linearRip(sregs, rip, bits), bits };
+    const [instruction] = instructionsAt(memory, sregs, place, 1);
+    if (instruction === undefined) return `${at}, whose bytes are not in RAM`;
+    return `${at}: ${Buffer.from(instruction.bytes).toString('hex')} (${instruction.text})`;
   } catch (error) {
     return `its registers cannot be read: ${messageOf(error)}`;
-  }
-}
-
-/** The mode in words, and the size of code in it (SDM volume 3, 2.2 and 3.4.5). */
-function modeOf({ cr0, efer, cs, ss }: Sregs, rflags: bigint): { mode: string; bits: number } {
-  if ((cr0 & CR0_PE) === 0n) return { mode: 'real mode', bits: 16 };
-  if ((rflags & RFLAGS_VM) !== 0n) return { mode: 'virtual-8086 mode', bits: 16 };
-  // The privilege level is SS.DPL: that of a conforming code segment is its own.
-  const ring = `ring ${ss.dpl}`;
-  const isLong = (efer & EFER_LMA) !== 0n;
-  if (isLong && cs.l === 1) return { mode: `64-bit mode, ${ring}`, bits: 64 };
-  const bits = cs.db === 1 ? 32 : 16;
-  return { mode: `${bits}-bit ${isLong ? 'compatibility' : 'protected'} mode, ${ring}`, bits };
-}
-
-function instructionBytes(vcpu: StoppedVcpu, memory: GuestMemory, linear: bigint): Uint8Array {
-  const bytes: number[] = [];
-  const byte = new Uint8Array(1);
-  for (let i = 0; i < MAX_INSTRUCTION; i++) {
-    const { valid, physicalAddress } = vcpu.translate(linear + BigInt(i));
-    if (valid === 0 || !memory.contains(Number(physicalAddress), 1)) break;
-    memory.read(Number(physicalAddress), byte);
-    bytes.push(byte[0] ?? 0);
-  }
-  return Uint8Array.from(bytes);
-}
-
-/**
- * The first instruction of the bytes, in Intel's operand order as NASM writes it; all of the bytes, "(bad)", where
- * they are none.
- */
-function disassemble(bytes: Uint8Array, bits: number, rip: bigint): { text: string; length: number } {
-  // Loaded only here: it is large, and few runs need it.
-  const iced = createRequire(import.meta.url)('iced-x86') as Disassembler;
-  const decoder = new iced.Decoder(bits, bytes, iced.DecoderOptions.None);
-  const formatter = new iced.Formatter(iced.FormatterSyntax.Nasm);
-  decoder.ip = rip;
-  const instruction = decoder.decode();
-  try {
-    const text = formatter.format(instruction);
-    return { text, length: instruction.isInvalid ? bytes.length : instruction.length };
-  } finally {
-    instruction.free();
-    formatter.free();
-    decoder.free();
   }
 }

@@ -10,6 +10,7 @@ import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import { makeRam, type RamPiece, releaseRam } from '../memory/ram.js';
+import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
 import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
@@ -50,6 +51,8 @@ export interface Cpu {
 export class Instance {
   readonly memory: GuestMemory;
   readonly cpus: readonly Cpu[];
+  /** What the vCPUs did lately. */
+  readonly activity: ActivityWatch;
   /** Resolves to the first thread's end when all threads have ended. Never rejects. */
   readonly ended: Promise<ThreadEnd>;
 
@@ -81,6 +84,7 @@ export class Instance {
       this.#pcMemory = makePcMemory(options.cpus);
       this.#pc = this.#mainThreadPc();
       this.cpus = Array.from({ length: options.cpus }, (_, id) => this.#createCpu(id));
+      this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
       this.#load(options.plan);
     } catch (error) {
       this.#release();
@@ -95,11 +99,13 @@ export class Instance {
     for (const cpu of this.cpus) this.#startThread(cpu);
     this.#haltCheck = setInterval(() => this.#askIdleCpus(), HALT_CHECK_MS);
     this.#haltCheck.unref();
+    this.activity.start();
   }
 
   /** Ends every vCPU; `ended` resolves when they have. Safe at any time. */
   stop(end: ThreadEnd = { reason: 'stopped' }): void {
     this.#end ??= end;
+    this.activity.end();
     for (const { control } of this.cpus) control.requestStop();
     this.#kick();
     if (this.#threadsLeft === 0) return;
@@ -134,6 +140,11 @@ export class Instance {
       this.#inputWaits = undefined;
       this.inputArrived();
     }, OFFER_INPUT_AGAIN_MS);
+  }
+
+  /** The device at a port (`pio`) or a guest-physical address (`mmio`), by name. */
+  deviceAt(bus: 'pio' | 'mmio', address: number): string | undefined {
+    return this.#pc[bus].deviceAt(address);
   }
 
   /** Gives everything back. The vCPU threads must have ended. */

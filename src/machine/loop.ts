@@ -8,6 +8,7 @@ import {
   type RunPage,
 } from '../kvm/exit.js';
 import type { Bus } from './bus.js';
+import { LOG_DATA, LOGGED_EXITS, logEnd, logMemoryIo, logOther, logPortIo } from './exit-log.js';
 
 /** Everything that the loop touches. */
 export interface LoopContext {
@@ -18,6 +19,8 @@ export interface LoopContext {
   readonly mmio: Bus;
   /** Exits by reason. */
   readonly counts: Float64Array;
+  /** The last exits: `ControlBlock.exitLog`. */
+  readonly log: Uint32Array;
   /** Called where KVM_RUN returned with an error, EINTR (a kick) for one. Returns whether to go on. */
   interrupted(errno: number): boolean;
   /** Called for every exit that is not port I/O or MMIO. Returns whether to go on. */
@@ -33,7 +36,10 @@ const COUNT = IO_COUNT_WORD;
 const DATA_OFFSET = IO_DATA_OFFSET_WORD;
 const ONE_BYTE_OUT = IO_ONE_BYTE_OUT;
 const REASON_IO = KVM_EXIT_IO;
-const EXITS_OF_A_ROUND = 64;
+const LOG_INDEX = LOGGED_EXITS - 1;
+const DATA = LOG_DATA;
+/** A multiple of the log's size: its entries follow one another from round to round. */
+const EXITS_OF_A_ROUND = 4 * LOGGED_EXITS;
 
 /**
  * Makes the function that runs a vCPU until something ends it: the hot path. It allocates nothing and makes one addon
@@ -44,24 +50,28 @@ const EXITS_OF_A_ROUND = 64;
  * (the first thousands of exits) a property costs 30 instructions, an element of a typed array 80, a call 300.
  */
 export function makeLoop(context: LoopContext): () => void {
-  const { run, page, pio, counts } = context;
+  const { run, page, pio, counts, log } = context;
   const { words, bytes } = page;
   const round = (): boolean => {
     for (let i = 0; i < EXITS_OF_A_ROUND; i++) {
       const errno = run();
-      if (errno !== undefined) {
-        if (context.interrupted(-errno)) continue;
-        return false;
-      }
+      if (errno !== undefined && !goOnAfter(context, errno)) return end(context, i - 1);
       const reason = words[REASON] ?? 0;
       counts[reason] = (counts[reason] ?? 0) + 1;
+      const entry = i & LOG_INDEX;
       if (reason === REASON_IO) {
         const io = words[IO] ?? 0;
         if ((io & 0xffff) === ONE_BYTE_OUT && words[COUNT] === 1) {
-          pio.write(io >>> 16, bytes[words[DATA_OFFSET] ?? 0] ?? 0, 1);
-        } else portIo(page, pio);
-      } else if (!otherThanPortIo(context, reason)) return false;
-      if (context.ended === true) return complete(context);
+          const byte = bytes[words[DATA_OFFSET] ?? 0] ?? 0;
+          log[entry] = io;
+          log[entry + DATA] = byte;
+          pio.write(io >>> 16, byte, 1);
+        } else {
+          portIo(page, pio);
+          logPortIo(log, entry, page);
+        }
+      } else if (!otherThanPortIo(context, reason, entry)) return end(context, i);
+      if (context.ended === true) return complete(context, i);
     }
     return true;
   };
@@ -70,11 +80,21 @@ export function makeLoop(context: LoopContext): () => void {
   };
 }
 
-/** Returns whether to go on. */
-function otherThanPortIo(context: LoopContext, reason: number): boolean {
-  if (reason === KVM_EXIT_MMIO) memoryIo(context.page, context.mmio);
-  else if (reason !== KVM_EXIT_INTR) return context.otherExit(reason);
+/** KVM_RUN was interrupted, and made no exit: goes on until one is made. Returns false where the vCPU is to end. */
+function goOnAfter(context: LoopContext, errno: number | undefined): boolean {
+  for (let again = errno; again !== undefined; again = context.run()) if (!context.interrupted(-again)) return false;
   return true;
+}
+
+/** Returns whether to go on. */
+function otherThanPortIo(context: LoopContext, reason: number, entry: number): boolean {
+  if (reason === KVM_EXIT_MMIO) {
+    memoryIo(context.page, context.mmio);
+    logMemoryIo(context.log, entry, context.page);
+    return true;
+  }
+  logOther(context.log, entry, reason);
+  return reason === KVM_EXIT_INTR || context.otherExit(reason);
 }
 
 /** Port I/O: `count` accesses of `size` bytes (string I/O has more than one), each carried out anew. */
@@ -94,8 +114,13 @@ export function memoryIo(page: RunPage, mmio: Bus): void {
 }
 
 /** The access of the last exit is complete only at the next KVM_RUN, which does nothing else here. */
-function complete({ run, page }: LoopContext): false {
-  page.immediateExit = 1;
-  run();
+function complete(context: LoopContext, exit: number): false {
+  context.page.immediateExit = 1;
+  context.run();
+  return end(context, exit);
+}
+
+function end({ log }: LoopContext, lastExit: number): false {
+  logEnd(log, lastExit);
   return false;
 }

@@ -14,6 +14,7 @@ import { Instance } from './instance.js';
 import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
+import { type PostMortem, postMortem } from './post-mortem.js';
 import { addStats, collectStats, type MachineStats } from './report.js';
 import type { ThreadEnd } from './thread-end.js';
 
@@ -54,6 +55,9 @@ export class Machine {
   #earlier: MachineStats | undefined;
   /** What all did, once the machine has ended. */
   #stats: MachineStats | undefined;
+  #outputBytes = 0;
+  #lastOutputMs = 0;
+  #postMortem: PostMortem | undefined;
   #closed = false;
 
   /**
@@ -116,6 +120,14 @@ export class Machine {
     return this.#stats ?? this.#collect();
   }
 
+  /**
+   * Why and where the guest died: after a triple fault, an error of KVM or an exit that nothing handles; and where it
+   * stood when its time was over. Undefined before the end, and after any other.
+   */
+  postMortem(): PostMortem | undefined {
+    return this.#postMortem;
+  }
+
   /** Stops the machine where it runs, and gives its memory and descriptors back. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -157,7 +169,13 @@ export class Machine {
     this.#console.flush();
     const end = this.#requested ?? this.#meaningOf(threadEnd);
     if (end.reason === 'reset' && this.#options.reboot === true) return this.#restart();
+    this.#postMortem = this.#examine(end, threadEnd);
     this.#finish(end);
+  }
+
+  #examine(end: MachineEnd, threadEnd: ThreadEnd): PostMortem | undefined {
+    const silentMs = this.#outputBytes === 0 ? undefined : Math.round(performance.now() - this.#lastOutputMs);
+    return postMortem(end, threadEnd, { bytes: this.#outputBytes, silentMs }, this.#instance);
   }
 
   #restart(): void {
@@ -204,6 +222,8 @@ export class Machine {
   }
 
   #onOutput(chunk: Uint8Array): void {
+    this.#outputBytes += chunk.length;
+    this.#lastOutputMs = performance.now();
     this.#panic.see(chunk);
     if (!this.#panic.seen) return;
     clearTimeout(this.#silence);

@@ -47,7 +47,7 @@ class VcpuThread {
   constructor(job: VcpuJob) {
     this.#control = new ControlBlock(job.control);
     this.#vcpu = Vcpu.fromHandle(job.vcpu);
-    const { fields, byReason } = this.#control;
+    const { fields, byReason, exitLog } = this.#control;
     const sendWord = (): void => post({ type: 'output' });
     const output = new ConsoleSender(new ByteRing(job.output), sendWord, () => this.#control.command === COMMAND_STOP);
     const input = new ByteRing(job.input);
@@ -82,6 +82,7 @@ class VcpuThread {
       pio: pc.pio,
       mmio: pc.mmio,
       counts: byReason,
+      log: exitLog,
       interrupted: (errno) => this.#interrupted(errno),
       otherExit: () => this.#otherExit(),
       ended: false,

@@ -1,9 +1,16 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { KVM_EXIT_IO, KVM_EXIT_IO_IN, KVM_EXIT_IO_OUT, KVM_EXIT_MMIO } from '../../../src/kvm/abi/exits.js';
+import {
+  KVM_EXIT_IO,
+  KVM_EXIT_IO_IN,
+  KVM_EXIT_IO_OUT,
+  KVM_EXIT_MMIO,
+  KVM_EXIT_SHUTDOWN,
+} from '../../../src/kvm/abi/exits.js';
 import { encode, type PartialValue } from '../../../src/kvm/abi/layout.js';
 import { kvmRun } from '../../../src/kvm/abi/run.js';
 import { RunPage } from '../../../src/kvm/exit.js';
 import { Bus } from '../../../src/machine/bus.js';
+import { EXIT_LOG_WORDS, readExitLog } from '../../../src/machine/exit-log.js';
 import { type LoopContext, makeLoop } from '../../../src/machine/loop.js';
 
 const PORT = 0x3f8;
@@ -30,6 +37,7 @@ function runOver(steps: readonly Step[], change: Partial<LoopContext> = {}): voi
     pio: bus('port', PORT),
     mmio: bus('MMIO', 0xd0000000),
     counts: new Float64Array(64),
+    log: new Uint32Array(EXIT_LOG_WORDS),
     interrupted: () => next <= steps.length,
     otherExit: () => false,
     ended: false,
@@ -116,5 +124,48 @@ describe('makeLoop', () => {
     };
     runOver([], { pio, run });
     expect(atOnce).toEqual([0, 1]);
+  });
+
+  it('keeps the last 16 exits, oldest first, whatever round they were in', () => {
+    page.bytes[DATA] = 0x41;
+    const ports = Array.from({ length: 150 }, (_, i) => PORT + (i % 4));
+    runOver([...ports.slice(0, 70), EINTR, ...ports.slice(70)].map((at) => (at === EINTR ? EINTR : io(1, 1, 1, at))));
+    const expected = ports
+      .slice(-16)
+      .map((port) => ({ reason: 'IO', write: true, port, size: 1, count: 1, value: 0x41 }));
+    expect(readExitLog(context.log)).toEqual(expected);
+  });
+
+  it('keeps no kick among the last exits, so that a vCPU that is asked again and again does not lose them', () => {
+    runOver([io(KVM_EXIT_IO_IN, 2, 1), ...Array.from({ length: 100 }, (): Step => EINTR)]);
+    expect(readExitLog(context.log)).toEqual([
+      { reason: 'IO', write: false, port: PORT, size: 2, count: 1, value: 0x5a },
+    ]);
+  });
+
+  it('keeps what each kind of exit was about', () => {
+    page.bytes.set([1, 2, 3, 4], DATA);
+    const data = Uint8Array.of(8, 7, 6, 5, 4, 3, 2, 1);
+    const mmio = { physAddr: 0xf_d000_0000n, data, len: 8, isWrite: 1 };
+    runOver([
+      io(KVM_EXIT_IO_OUT, 2, 2),
+      { exitReason: KVM_EXIT_MMIO, exit: { mmio } },
+      { exitReason: KVM_EXIT_MMIO, exit: { mmio: { physAddr: 0xd0000000n, data, len: 1, isWrite: 0 } } },
+      { exitReason: KVM_EXIT_SHUTDOWN },
+    ]);
+    expect(readExitLog(context.log)).toEqual([
+      { reason: 'IO', write: true, port: PORT, size: 2, count: 2, value: 0x0201 },
+      { reason: 'MMIO', write: true, address: '0xfd0000000', size: 8, value: '0x102030405060708' },
+      { reason: 'MMIO', write: false, address: '0xd0000000', size: 1, value: '0x5a' },
+      { reason: 'SHUTDOWN' },
+    ]);
+  });
+
+  it('has as many as there were, and none before the first', () => {
+    const change = { interrupted: () => false };
+    runOver([io(KVM_EXIT_IO_OUT, 1, 1)], change);
+    expect(readExitLog(context.log)).toHaveLength(1);
+    runOver([], change);
+    expect(readExitLog(context.log)).toEqual([]);
   });
 });

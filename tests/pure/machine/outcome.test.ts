@@ -6,6 +6,7 @@ import { kvmRegs, kvmSregs } from '../../../src/kvm/abi/registers.js';
 import { kvmRun } from '../../../src/kvm/abi/run.js';
 import { RunPage } from '../../../src/kvm/exit.js';
 import { Bus } from '../../../src/machine/bus.js';
+import { EXIT_LOG_WORDS } from '../../../src/machine/exit-log.js';
 import { faultError, type StoppedVcpu } from '../../../src/machine/fault.js';
 import { makeLoop } from '../../../src/machine/loop.js';
 import { otherExitEnd } from '../../../src/machine/outcome.js';
@@ -100,6 +101,7 @@ function loopOver(exitReason: number, exit: Exit = ARMS[exitReason] ?? {}): Loop
     pio,
     mmio,
     counts: new Float64Array(64),
+    log: new Uint32Array(EXIT_LOG_WORDS),
     interrupted: () => {
       calls.push('kicked');
       return false;
@@ -130,7 +132,6 @@ function stopped(page: RunPage, { rip = BigInt(CODE_AT), rflags = 2n, sregs = {}
     page,
     getRegs: () => decode(kvmRegs, encode(kvmRegs, { rip, rflags })),
     getSregs: () => decode(kvmSregs, encode(kvmSregs, sregs)),
-    translate: (linear) => ({ linearAddress: linear, physicalAddress: linear, valid: 1, writeable: 1, usermode: 0 }),
   };
 }
 

@@ -1,0 +1,128 @@
+import { messageOf } from '../errors.js';
+import { KVM_EXIT_SHUTDOWN } from '../kvm/abi/exits.js';
+import type { Regs, Sregs } from '../kvm/abi/registers.js';
+import { localFlavour } from '../kvm/flavour.js';
+import type { Vcpu } from '../kvm/vcpu.js';
+import type { GuestMemory } from '../memory/guest-memory.js';
+import type { Activity, ActivityWatch } from './activity.js';
+import type { ControlBlock } from './control.js';
+import { type CpuState, cpuState } from './cpu-state.js';
+import type { MachineEnd } from './end.js';
+import { type ExitRecord, readExitLog } from './exit-log.js';
+import type { ThreadEnd } from './thread-end.js';
+
+/** The state that a reset leaves (SDM volume 3, table 10-1): what KVM gives in place of the one that died. */
+const RESET_RIP = 0xfff0n;
+const RESET_CS = 0xf000;
+/** RFLAGS.IF (SDM volume 1, 3.4.3). */
+const RFLAGS_IF = 1n << 9n;
+
+/** An exit, and the device that it was for; none where no device claims the address. */
+export type DeviceExit = ExitRecord & { readonly device?: string | undefined };
+
+/** What is known of one vCPU. */
+export interface VcpuPostMortem {
+  readonly id: number;
+  /** What it did before it was stopped; absent where it was not stopped but died. */
+  readonly activity?: Activity | undefined;
+  /** Absent where it is lost. */
+  readonly state?: CpuState | undefined;
+  /** Why there is no state. */
+  readonly lost?: string | undefined;
+  /** Its last exits, oldest first, at most 16. */
+  readonly exits: readonly DeviceExit[];
+}
+
+/** Why and where a guest died, or stood when its time was over. */
+export interface PostMortem {
+  /** In words. */
+  readonly reason: string;
+  /** What it had sent to the serial console; `silentMs`: how long before the end the last of it came. */
+  readonly output: { readonly bytes: number; readonly silentMs?: number | undefined };
+  /** The vCPU that died; at a time-out all of them. */
+  readonly vcpus: readonly VcpuPostMortem[];
+}
+
+/** A vCPU whose thread has ended, with its thread's control block. */
+export interface StoppedCpu {
+  readonly vcpu: Pick<Vcpu, 'id' | 'page' | 'getRegs' | 'getSregs' | 'getMpState'>;
+  readonly control: Pick<ControlBlock, 'exitLog'>;
+}
+
+/** A power-on of a machine, all of whose threads have ended. */
+export interface StoppedInstance {
+  readonly cpus: readonly StoppedCpu[];
+  readonly memory: GuestMemory;
+  readonly activity: Pick<ActivityWatch, 'of'>;
+  /** The device at a port (`pio`) or guest-physical address (`mmio`), by name. */
+  deviceAt(bus: 'pio' | 'mmio', address: number): string | undefined;
+}
+
+/**
+ * Looks at a machine that has died or whose time is over; undefined after any other end. Never throws.
+ * @param end the machine's; @param threadEnd how its thread came to it
+ * @param flavour of the KVM that it ran on
+ */
+export function postMortem(
+  end: MachineEnd,
+  threadEnd: ThreadEnd,
+  output: PostMortem['output'],
+  instance: StoppedInstance,
+  flavour = localFlavour().flavour,
+): PostMortem | undefined {
+  const reason = reasonOf(end, threadEnd);
+  if (reason === undefined) return undefined;
+  const isStopped = end.reason === 'timeout';
+  const cpus = isStopped ? instance.cpus : instance.cpus.slice(0, 1);
+  return { reason, output, vcpus: cpus.map((cpu, i) => examine(cpu, i, instance, { isStopped, flavour })) };
+}
+
+function reasonOf(end: MachineEnd, threadEnd: ThreadEnd): string | undefined {
+  switch (end.reason) {
+    case 'triple-fault':
+      return 'a triple fault: an exception while the CPU delivered a double fault';
+    case 'timeout':
+      return 'its time was over';
+    case 'error':
+      if (threadEnd.reason === 'exit') return threadEnd.words;
+      return threadEnd.reason === 'run-failed' ? end.error.message : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function examine(
+  { vcpu, control }: StoppedCpu,
+  index: number,
+  instance: StoppedInstance,
+  { isStopped, flavour }: { readonly isStopped: boolean; readonly flavour: string },
+): VcpuPostMortem {
+  const { id } = vcpu;
+  const exits = readExitLog(control.exitLog).map((exit) => withDevice(exit, instance));
+  try {
+    const regs = vcpu.getRegs();
+    const sregs = vcpu.getSregs();
+    if (wasReset(vcpu.page.exitReason, regs, sregs, flavour)) return { id, lost: LOST, exits };
+    const did = isStopped
+      ? instance.activity.of(index, vcpu.getMpState(), (regs.rflags & RFLAGS_IF) !== 0n)
+      : undefined;
+    return { id, activity: did, state: cpuState(regs, sregs, instance.memory), exits };
+  } catch (error) {
+    return { id, lost: `its registers cannot be read: ${messageOf(error)}`, exits };
+  }
+}
+
+const LOST =
+  'kvm_amd resets the vCPU before it tells of a triple fault: rip fff0 is not where the guest died, and its ' +
+  'registers are lost. With kvm_intel they survive: use --host vtx.';
+
+/** A vCPU that kvm_amd has reset after it shut down. */
+function wasReset(exitReason: number, { rip }: Regs, { cs }: Sregs, flavour: string): boolean {
+  return flavour === 'kvm_amd' && exitReason === KVM_EXIT_SHUTDOWN && rip === RESET_RIP && cs.selector === RESET_CS;
+}
+
+function withDevice(exit: ExitRecord, instance: StoppedInstance): DeviceExit {
+  if ('port' in exit) return { ...exit, device: instance.deviceAt('pio', exit.port) };
+  if ('address' in exit) return { ...exit, device: instance.deviceAt('mmio', Number(exit.address)) };
+  return exit;
+}
