@@ -107,6 +107,30 @@ export function readElf(image: Uint8Array): ElfFile {
   return { bits, entry, segments, notes: readNotes(image, headers) };
 }
 
+/**
+ * The same executable without what follows the last byte that is loaded and not zero: section headers, symbols,
+ * relocations, and zeros, which are there in memory anyway.
+ * @throws VmError as `readElf`
+ */
+export function shortenElf(image: Uint8Array): Uint8Array {
+  const { bits, segments } = readElf(image);
+  const headers = readProgramHeaders(image, bits);
+  const { ehdr, phdr } = LAYOUTS[bits];
+  const table = Number(word(viewOf(image), ehdr.e_phoff, bits));
+  const least = table + headers.length * phdr.size;
+  let end = Math.max(least, ...segments.map(({ bytes }) => bytes.byteOffset - image.byteOffset + bytes.length));
+  while (end > least && image[end - 1] === 0) end--;
+  const shorter = image.slice(0, end);
+  const limit = (value: bigint, most: bigint) => (value < most ? value : most);
+  for (const { index, offset, fileBytes } of headers) {
+    const at = table + index * phdr.size;
+    const start = limit(offset, BigInt(end));
+    setWord(viewOf(shorter), at + phdr.p_offset, bits, start);
+    setWord(viewOf(shorter), at + phdr.p_filesz, bits, limit(fileBytes, BigInt(end) - start));
+  }
+  return shorter;
+}
+
 function readIdent(image: Uint8Array): 32 | 64 {
   if (!isElf(image)) throw invalid('it does not begin with the magic number of ELF');
   if (image.length < IDENT_BYTES) throw truncated(image, IDENT_BYTES, 'its identification');
@@ -221,6 +245,11 @@ export function textOf(bytes: Uint8Array): string {
 
 function word(view: DataView, at: number, bits: 32 | 64): bigint {
   return bits === 64 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true));
+}
+
+function setWord(view: DataView, at: number, bits: 32 | 64, value: bigint): void {
+  if (bits === 64) view.setBigUint64(at, value, true);
+  else view.setUint32(at, Number(value), true);
 }
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -3,7 +3,8 @@
  * is entered by the 64-bit protocol, in long mode; one that is 32-bit only by the 32-bit protocol, in protected mode.
  * Source: Linux Documentation/arch/x86/boot.rst ("32-bit Boot Protocol", "64-bit Boot Protocol").
  *
- *   pref_address (16 MiB as a rule)        kernel, and what it needs to unpack itself (init_size)
+ *   pref_address (16 MiB as a rule)        kernel, and what it needs to unpack itself (init_size); or, unpacked here
+ *                                          (linux-unpacked.ts), the segments of its vmlinux
  *   from 0x1000, where there is room       GDT, page tables (64-bit), boot_params (the zero page), command line
  *   as high as possible below the hole     initrd
  */
@@ -13,8 +14,10 @@ import { putBootParams } from './boot-params.js';
 import { flatEntry } from './flat-entry.js';
 import { Layout } from './layout.js';
 import { ENTRY_64, HEADER_START, type LinuxHeader, protocolText, readLinuxHeader } from './linux-header.js';
+import { planUnpackedLinux } from './linux-unpacked.js';
 import { alignUp, hex, lowRamEnd, sizeText } from './place.js';
 import type { BootPlan } from './plan.js';
+import { type Decompress, extractVmlinux } from './vmlinux.js';
 
 export interface LinuxOptions {
   /** RAM of the machine, in bytes: a multiple of 4096, above 1 MiB. */
@@ -24,6 +27,8 @@ export interface LinuxOptions {
   readonly initrd?: Uint8Array | undefined;
   /** Guest-physical address of the ACPI RSDP; without it the kernel searches the BIOS area. */
   readonly rsdp?: number | undefined;
+  /** Lets a 64-bit kernel be unpacked here, with this for what we do not undo; without it the guest unpacks itself. */
+  readonly decompress?: Decompress | undefined;
 }
 
 /**
@@ -32,8 +37,28 @@ export interface LinuxOptions {
  * INITRD_TOO_LARGE, COMMAND_LINE_TOO_LONG, OPTION_INVALID, MEMORY_INVALID
  */
 export function planLinux(image: Uint8Array, options: LinuxOptions): BootPlan {
-  const layout = new Layout(options.ramBytes);
   const header = readLinuxHeader(image);
+  const name = `${nameOf(header)}, boot protocol ${protocolText(header.protocol)}`;
+  const unpacked = tryUnpacked(image, header, options);
+  if (typeof unpacked === 'object') return { ...unpacked, description: `${name}, unpacked (no KASLR)` };
+  const note = unpacked === undefined ? '' : `; the guest unpacks it: ${unpacked}`;
+  return { ...planPacked(image, header, options), description: name + note };
+}
+
+/** The plan, or why there is none; undefined where none is wanted. What fails here may go well the other way. */
+function tryUnpacked(image: Uint8Array, header: LinuxHeader, options: LinuxOptions) {
+  if (options.decompress === undefined || !header.has64BitEntry || header.payloadBytes === 0) return undefined;
+  try {
+    const vmlinux = extractVmlinux(image, options.decompress);
+    return planUnpackedLinux({ bzImage: image, vmlinux }, header, options);
+  } catch (error) {
+    if (error instanceof VmError && error.kind === 'input') return error.message;
+    throw error;
+  }
+}
+
+function planPacked(image: Uint8Array, header: LinuxHeader, options: LinuxOptions): Omit<BootPlan, 'description'> {
+  const layout = new Layout(options.ramBytes);
   const load = placeKernel(header, options.ramBytes);
   layout.fix({
     address: load,
@@ -59,7 +84,6 @@ export function planLinux(image: Uint8Array, options: LinuxOptions): BootPlan {
       rip: header.has64BitEntry ? load + ENTRY_64 : load,
       registers: { rsi: bootParams },
     },
-    description: `${nameOf(header)}, boot protocol ${protocolText(header.protocol)}`,
   };
 }
 

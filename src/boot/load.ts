@@ -14,6 +14,7 @@ import { hasMultiboot2Header } from './multiboot2-header.js';
 import { hex } from './place.js';
 import type { BootPlan, EntryMode, FormName } from './plan.js';
 import { hasPvhEntry, planPvh } from './pvh.js';
+import type { Decompress } from './vmlinux.js';
 import { refuseXenGuest } from './xen-guest.js';
 
 export interface BootOptions {
@@ -34,6 +35,8 @@ export interface BootOptions {
   readonly rsdpBytes?: Uint8Array | undefined;
   /** Whether the machine has a VGA text screen at 0xb8000. */
   readonly textScreen?: boolean | undefined;
+  /** As `LinuxOptions` have it: lets a bzImage be unpacked here. */
+  readonly decompress?: Decompress | undefined;
   /** Takes the image as a flat one, whatever it looks like, and enters it in this mode. */
   readonly flat?: EntryMode | undefined;
   /** Where a flat image goes. */

@@ -13,6 +13,8 @@ const MIN_MATCH = 4;
 const LENGTH_MORE = 15;
 /** One compressed byte stands for at most 255: no honest input grows more. */
 const MOST_GROWTH = 255;
+/** Below so many bytes a loop is faster than a call. */
+const SHORT = 48;
 
 /** Whether `bytes` begin with a legacy frame's magic number. */
 export function isLz4Legacy(bytes: Uint8Array): boolean {
@@ -36,52 +38,74 @@ export function decodeLz4Legacy(input: Uint8Array, size: number): Uint8Array {
     if (blockEnd > input.length) {
       throw damaged(`the block at byte ${at} ends at ${blockEnd}, and there are ${input.length} bytes`);
     }
-    const limit = Math.min(done + BLOCK_MAX, size);
-    done = decodeBlock(input.subarray(at + 4, blockEnd), output.subarray(done, limit)) + done;
+    done = decodeBlock(input, at + 4, blockEnd, output, done, Math.min(done + BLOCK_MAX, size));
     at = blockEnd;
   }
   if (done !== size) throw damaged(`it holds ${done} bytes in place of ${size}`);
   return output;
 }
 
-/** Unpacks one block to the start of `output`. Returns how many bytes it gave. */
-function decodeBlock(input: Uint8Array, output: Uint8Array): number {
-  let from = 0;
-  let to = 0;
-  /** The next input byte of the block. */
-  const next = (): number => {
-    const byte = input[from++];
-    if (byte === undefined) throw damaged('a block ends within a sequence');
-    return byte;
-  };
-  const length = (nibble: number): number => {
-    if (nibble < LENGTH_MORE) return nibble;
-    let total = nibble;
-    let byte: number;
-    do {
-      byte = next();
-      total += byte;
-    } while (byte === 255);
-    return total;
-  };
+/**
+ * Unpacks the block that `input` has from `from` to `end`, to `output` from `start` on and not beyond `limit`.
+ * Returns where its output ends. One function without a closure or an object for each sequence, of which a kernel has
+ * millions.
+ */
+function decodeBlock(
+  input: Uint8Array,
+  from: number,
+  end: number,
+  output: Uint8Array,
+  start: number,
+  limit: number,
+): number {
+  let to = start;
   for (;;) {
-    const token = next();
-    const literals = length(token >> 4);
-    if (from + literals > input.length) throw damaged('literals reach beyond their block');
-    if (to + literals > output.length) throw damaged('a block gives more than its room');
-    output.set(input.subarray(from, from + literals), to);
+    if (from >= end) throw endsEarly();
+    const token = input[from++] ?? 0;
+    let literals = token >> 4;
+    if (literals === LENGTH_MORE) {
+      const last = lengthEnd(input, from, end);
+      literals += lengthAt(input, from, last);
+      from = last + 1;
+    }
+    if (from + literals > end) throw damaged('literals reach beyond their block');
+    if (to + literals > limit) throw damaged('a block gives more than its room');
+    if (literals < SHORT) for (let i = 0; i < literals; i++) output[to + i] = input[from + i] ?? 0;
+    else output.set(input.subarray(from, from + literals), to);
     from += literals;
     to += literals;
     // The last sequence has literals only.
-    if (from === input.length) return to;
-    const distance = next() | (next() << 8);
-    if (distance === 0 || distance > to) throw damaged(`a match refers ${distance} bytes back, after ${to}`);
-    const match = length(token & 15) + MIN_MATCH;
-    if (to + match > output.length) throw damaged('a block gives more than its room');
-    copyMatch(output, to, distance, match);
+    if (from === end) return to;
+    if (from + 2 > end) throw endsEarly();
+    const distance = (input[from] ?? 0) | ((input[from + 1] ?? 0) << 8);
+    from += 2;
+    if (distance === 0 || distance > to - start) {
+      throw damaged(`a match refers ${distance} bytes back, after ${to - start}`);
+    }
+    let match = token & LENGTH_MORE;
+    if (match === LENGTH_MORE) {
+      const last = lengthEnd(input, from, end);
+      match += lengthAt(input, from, last);
+      from = last + 1;
+    }
+    match += MIN_MATCH;
+    if (to + match > limit) throw damaged('a block gives more than its room');
+    // Forwards and byte by byte: where the match overlaps what it makes, the bytes repeat.
+    if (match < SHORT) for (let i = to; i < to + match; i++) output[i] = output[i - distance] ?? 0;
+    else copyMatch(output, to, distance, match);
     to += match;
   }
 }
+
+/** Where a length that goes on from `at` has its last byte: the first that is not 255. */
+function lengthEnd(input: Uint8Array, at: number, end: number): number {
+  let last = at;
+  while (last < end && input[last] === 255) last++;
+  if (last >= end) throw endsEarly();
+  return last;
+}
+
+const lengthAt = (input: Uint8Array, at: number, last: number): number => (last - at) * 255 + (input[last] ?? 0);
 
 /** Copies `length` bytes from `distance` before `to`; where both overlap, the bytes repeat. */
 function copyMatch(output: Uint8Array, to: number, distance: number, length: number): void {
@@ -97,6 +121,8 @@ function copyMatch(output: Uint8Array, to: number, distance: number, length: num
 function u32(bytes: Uint8Array, at: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at, true);
 }
+
+const endsEarly = (): VmError => damaged('a block ends within a sequence');
 
 function damaged(fault: string): VmError {
   return new VmError('IMAGE_INVALID', `the LZ4 data is damaged: ${fault}`, { hint: 'Fetch or build the image again.' });

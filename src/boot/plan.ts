@@ -30,12 +30,20 @@ export interface Entry {
 export const FORM_NAMES = ['bzImage', 'multiboot2', 'multiboot', 'pvh', 'elf', 'boot-sector', 'flat'] as const;
 export type FormName = (typeof FORM_NAMES)[number];
 
+/** A bzImage and the ELF kernel that was in it. */
+export interface UnpackedKernel {
+  readonly bzImage: Uint8Array;
+  readonly vmlinux: Uint8Array;
+}
+
 export interface BootPlan {
   readonly form: FormName;
   /** Whether the system is Linux, in whatever form. */
   readonly isLinux: boolean;
   readonly segments: readonly Segment[];
   readonly entry: Entry;
+  /** Where Linux was unpacked here, and is entered past its own unpacking code: so without KASLR. */
+  readonly unpacked?: UnpackedKernel;
   /** For people: the kernel's version and the like. */
   readonly description: string;
 }

@@ -12,6 +12,8 @@ export interface ImageOptions {
   readonly memory: string;
   readonly flat?: 'real' | 'protected' | 'long';
   readonly loadAddress?: string;
+  /** False with --no-unpack. */
+  readonly unpack?: boolean;
 }
 
 /** @throws VmError OPTION_INVALID */
@@ -24,6 +26,7 @@ export function imageOptions(image: string, options: ImageOptions): MachineOptio
     commandLine: options.append,
     memory: options.memory,
     flat: options.flat,
+    unpack: options.unpack,
     loadAddress: numberOf(options.loadAddress, '--load-address'),
   };
 }

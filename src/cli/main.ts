@@ -100,6 +100,7 @@ function withImageOptions(command: Command): Command {
     .option('--append <arguments>', "the kernel's command line (default for Linux: console=ttyS0)")
     .option('--memory <size>', 'RAM, such as 256M or 2G', '256M')
     .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
+    .option('--no-unpack', 'let a bzImage unpack itself in the guest, with KASLR')
     .option('--load-address <address>', 'where a flat image goes');
 }
 

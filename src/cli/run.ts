@@ -3,7 +3,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { pipeline } from 'node:stream';
+import { plainBzImage } from '../boot/linux-unpacked.js';
+import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
+import type { HostFile } from '../host/file.js';
 import { runInHost } from '../host/forward.js';
 import { KVM_MODULE } from '../host/kind.js';
 import { writeFile } from '../host/write-file.js';
@@ -41,7 +44,7 @@ export async function run(image: string, options: RunOptions): Promise<number> {
   const { plan } = planMachine(machineOptions);
   const { host, why } = chooseHost(options.host, plan.isLinux);
   if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
-  return host === 'local' ? await runHere(machineOptions, options) : await runThere(host, image, options);
+  return host === 'local' ? await runHere(machineOptions, options) : await runThere(host, image, plan, options);
 }
 
 function optionsOf(image: string, options: RunOptions): MachineOptions {
@@ -96,7 +99,7 @@ async function runHere(machineOptions: MachineOptions, options: RunOptions): Pro
   const death = machine.postMortem();
   if (death !== undefined) process.stderr.write(describePostMortem(death));
   const stats = machine.stats();
-  if (options.stats === true) process.stderr.write(statsText(stats));
+  if (options.stats === true) process.stderr.write(statsText(stats, machine.plan));
   if (options.report !== undefined) {
     const { flavour } = localFlavour();
     const host = softwareHost() ?? 'local';
@@ -118,7 +121,7 @@ function wordsOf(end: MachineEnd, signal: string | undefined): string {
 }
 
 /** The exit table of `--stats`. */
-export function statsText({ exits, time, unclaimed, kvm }: MachineStats): string {
+export function statsText({ exits, time, unclaimed, kvm }: MachineStats, { unpacked }: Pick<BootPlan, 'unpacked'>) {
   const lines = ['exits that reached vmlaunch'];
   for (const [reason, count] of Object.entries(exits.byReason).sort((a, b) => b[1] - a[1])) {
     lines.push(`  ${reason.padEnd(20)} ${String(count).padStart(12)}`);
@@ -130,6 +133,8 @@ export function statsText({ exits, time, unclaimed, kvm }: MachineStats): string
     lines.push(`time outside KVM_RUN   ${(time.outsideNs / 1e6).toFixed(1).padStart(12)} ms`);
   }
   lines.push(`unclaimed bytes        ${String(unclaimed.pio).padStart(12)} of ports, ${unclaimed.mmio} of MMIO`);
+  if (unpacked)
+    lines.push('KASLR                           off: the kernel came unpacked (--no-unpack leaves that to it)');
   return `${lines.join('\n')}\n`;
 }
 
@@ -165,11 +170,21 @@ const INSIDE = {
   report: '/work/report.json',
 };
 
-/** The same command in a software host: its files go in, its report comes out. */
-async function runThere(host: Exclude<ChosenHost, 'local'>, image: string, options: RunOptions): Promise<number> {
+/**
+ * The same command in a software host: its files go in, its report comes out. A kernel goes in as it was unpacked here,
+ * in a fraction of the time that it would take there.
+ */
+async function runThere(
+  host: Exclude<ChosenHost, 'local'>,
+  image: string,
+  { unpacked }: BootPlan,
+  options: RunOptions,
+): Promise<number> {
   const { initrd, module: modules = [], report } = options;
   const started = performance.now();
-  const upload = [{ path: INSIDE.image, source: image }];
+  const upload: HostFile[] = [
+    { path: INSIDE.image, ...(unpacked ? { bytes: plainBzImage(unpacked) } : { source: image }) },
+  ];
   if (initrd !== undefined) upload.push({ path: INSIDE.initrd, source: initrd });
   modules.forEach((text, i) => {
     const { file } = fileOfModule(text);
@@ -212,6 +227,7 @@ function argvInside(options: RunOptions): string[] {
     memory,
     flat,
     loadAddress,
+    unpack,
     reboot,
     without,
     stats,
@@ -230,6 +246,7 @@ function argvInside(options: RunOptions): string[] {
     ...given('--flat', flat),
     ...given('--load-address', loadAddress),
     ...given('--without', without),
+    ...(unpack === false ? ['--no-unpack'] : []),
     ...(reboot === true ? ['--reboot'] : []),
     ...(stats === true ? ['--stats'] : []),
     ...given('--report', report && INSIDE.report),

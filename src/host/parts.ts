@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { extractVmlinux } from '../boot/vmlinux.js';
-import { VmError } from '../errors.js';
+import { messageOf, VmError } from '../errors.js';
+import { decompress } from '../machine/decompress.js';
 import { buildOnce } from '../setup/cache.js';
 import { type Progress, run } from '../setup/command.js';
 import type { CpioEntry } from '../setup/cpio.js';
@@ -43,10 +44,7 @@ export async function hostParts(packages: Packages, progress: Progress): Promise
   const key = partsKey(kernel, packages);
   const directory = await buildOnce('host-parts', key, async (building) => {
     progress(`nested hosts: kernel ${kernel.version}, initramfs with Node ${process.version}`);
-    const vmlinux = extractVmlinux(fs.readFileSync(kernel.bzImage));
-    if (vmlinux === undefined)
-      throw new VmError('SETUP_FAILED', `${kernel.bzImage} holds no kernel that can be unpacked`);
-    fs.writeFileSync(path.join(building, 'vmlinux'), vmlinux);
+    fs.writeFileSync(path.join(building, 'vmlinux'), unpackKernel(kernel));
     await makeInitramfs(building, kernel, packages);
     await makeBochsParts(building);
   });
@@ -58,6 +56,17 @@ export async function hostParts(packages: Packages, progress: Progress): Promise
     shim: file('shim.so'),
   };
   return { key, boot };
+}
+
+/** @throws VmError SETUP_FAILED */
+function unpackKernel({ bzImage }: Kernel): Uint8Array {
+  try {
+    return extractVmlinux(fs.readFileSync(bzImage), decompress);
+  } catch (error) {
+    throw new VmError('SETUP_FAILED', `${bzImage} holds no kernel that can be unpacked: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
 }
 
 function partsKey(kernel: Kernel, packages: Packages): string {

@@ -47,6 +47,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
     wanted: 'a number of bytes or a string such as "256M"',
     holds: (value) => isString(value) || typeof value === 'number',
   },
+  unpack: BOOLEAN,
   flat: oneOf(Object.keys(MODES)),
   loadAddress: {
     wanted: 'a whole number from 0 on',

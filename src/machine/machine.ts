@@ -7,6 +7,7 @@ import { Kvm } from '../kvm/kvm.js';
 import { readStats } from '../kvm/stats.js';
 import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
+import { decompress } from './decompress.js';
 import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
 import { fileBytes, namingFiles, readModule } from './image-files.js';
@@ -272,7 +273,7 @@ export function planMachine(options: MachineOptions): { readonly ramBytes: numbe
 /** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
 export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
   checkOptions(options);
-  const { form, commandLine, initrd, modules = [], flat, loadAddress } = options;
+  const { form, commandLine, initrd, modules = [], flat, loadAddress, unpack = true } = options;
   const { address: rsdp, bytes: tables } = pcAcpiTables(CPUS);
   const boot = {
     ramBytes: memorySize(options.memory ?? DEFAULT_MEMORY),
@@ -284,6 +285,7 @@ export function bootInput(options: MachineOptions): { readonly image: Uint8Array
     rsdp,
     rsdpBytes: tables.subarray(0, RSDP_BYTES),
     textScreen: true,
+    decompress: unpack ? decompress : undefined,
     flat,
     loadAddress,
   };

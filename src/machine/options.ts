@@ -27,6 +27,8 @@ export interface MachineOptions {
   readonly memory?: number | string | undefined;
   /** Takes the image as a flat one, entered in this mode. */
   readonly flat?: EntryMode | undefined;
+  /** Unpacks a bzImage here, which spares the guest doing so and takes KASLR from it. Default true. */
+  readonly unpack?: boolean | undefined;
   /** Where a flat image goes. */
   readonly loadAddress?: number | undefined;
   /** Ends the machine after so many seconds of wall-clock time, at most 2,147,483. */

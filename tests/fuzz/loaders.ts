@@ -2,11 +2,13 @@
  * Mutated images for every loader. Whatever an image holds, a loader gives a sound plan or a VmError that blames the
  * input, and takes no longer than a tenth of a second. The same seed gives the same images.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { checkPlan, memoryOf } from '../../src/boot/check-plan.js';
+import { plainBzImage } from '../../src/boot/linux-unpacked.js';
 import { type BootOptions, planBoot } from '../../src/boot/load.js';
-import type { BootPlan, FormName } from '../../src/boot/plan.js';
-import { extractVmlinux } from '../../src/boot/vmlinux.js';
+import type { BootPlan, FormName, UnpackedKernel } from '../../src/boot/plan.js';
+import type { Decompress } from '../../src/boot/vmlinux.js';
 import { VmError } from '../../src/errors.js';
 import { GIB, MIB, ramRanges } from '../../src/memory/map.js';
 import { bzImage, random } from '../pure/boot/bzimage.js';
@@ -52,6 +54,11 @@ const MULTIBOOT2_FILES = [
     ],
   }),
 ];
+const LINUX_ELF = elf({
+  entry: 16 * MIB,
+  segments: [{ paddr: 16 * MIB, bytes: CODE, memsz: 0x2000 }],
+  notes: [linuxNote],
+});
 const BZ_IMAGES = [bzImage(), bzImage({ xloadflags: 0 }), bzImage({ relocatable_kernel: 0, version: 0x020a })];
 const FLAT_FILES = [new Uint8Array(CODE), new Uint8Array(2048).fill(0x90)];
 
@@ -65,17 +72,35 @@ const CORPORA = {
   flat: FLAT_FILES,
   any: [...BZ_IMAGES, ...MULTIBOOT2_FILES, ...MULTIBOOT_FILES, ...PVH_FILES, ...ELF_FILES, ...FLAT_FILES],
   packed: [...MULTIBOOT_FILES, ...ELF_FILES, new Uint8Array(4 * MIB)].map((file) => gzipSync(file)),
-  vmlinux: [bzImage({}, gzipSync(Buffer.alloc(5000, 'kernel'))), bzImage({}, lz4Payload())],
+  /** Whose payload is unpacked here: `planned` are those alone. */
+  vmlinux: [bzImage({}, gzipSync(LINUX_ELF)), bzImage({}, lz4Payload(LINUX_ELF)), bzImage({}, plainPayload(LINUX_ELF))],
 } satisfies Record<string, readonly Uint8Array[]>;
 
 export type FuzzTarget = keyof typeof CORPORA;
 export const FUZZ_TARGETS = Object.keys(CORPORA) as FuzzTarget[];
 
-/** A legacy LZ4 frame of 16 literals and a match, and the size that Linux's build appends. */
-function lz4Payload(): Buffer {
-  const block = Buffer.from([0xf4, 1, ...new Array(16).fill(0x61), 4, 0, 0x50, 1, 2, 3, 4, 5]);
-  return Buffer.concat([u32(0x184c2102, block.length), block, u32(29)]);
+/** What Linux's build appends to what it has packed: the size. */
+function plainPayload(kernel: Uint8Array): Buffer {
+  return Buffer.concat([kernel, u32(kernel.length)]);
 }
+
+/** A legacy LZ4 frame: literals, a match (the header's last zeros again), and literals. */
+function lz4Payload(kernel: Buffer): Buffer {
+  const at = kernel.indexOf(Buffer.alloc(5));
+  const [start, end] = [kernel.subarray(0, at + 1), kernel.subarray(at + 5)];
+  const block = Buffer.concat([literals(start), start, Buffer.from([1, 0]), literals(end), end]);
+  return Buffer.concat([u32(0x184c2102, block.length), block, u32(kernel.length)]);
+}
+
+/** A token of 15 or more literals and a match of 4, and the rest of the number. */
+function literals({ length }: Buffer): Buffer {
+  if (length < 15) return Buffer.from([length << 4]);
+  return Buffer.from([0xf0, ...new Array<number>(Math.floor((length - 15) / 255)).fill(255), (length - 15) % 255]);
+}
+
+const NO_PROGRAM: Decompress = (format) => {
+  throw new VmError('IMAGE_UNSUPPORTED', `no ${format} here`);
+};
 
 const EDGES = [
   0n,
@@ -159,10 +184,12 @@ function randomOptions(target: FuzzTarget, next: Random): BootOptions {
     return { ramBytes, flat: pick(['real', 'protected', 'long']), loadAddress: pick([undefined, next(2 * MIB)]) };
   }
   const form = target === 'any' || target === 'packed' || target === 'vmlinux' ? undefined : (target as FormName);
-  if (form === undefined) return { ramBytes };
+  const decompress = target === 'vmlinux' || next(2) === 0 ? NO_PROGRAM : undefined;
+  if (form === undefined) return { ramBytes, decompress };
   const modules = next(4) === 0 && form.match(/^(multiboot|pvh)/) ? [{ bytes: CODE, name: 'm', commandLine: 'a' }] : [];
   return {
     ramBytes,
+    decompress,
     form: next(2) === 0 ? form : undefined,
     modules,
     commandLine: form === 'bzImage' || next(2) === 0 ? pick(LINES) : undefined,
@@ -230,14 +257,22 @@ function timeOf(run: () => boolean): { readonly milliseconds: number; readonly i
   return { milliseconds, isPlanned };
 }
 
+/** As a plain bzImage the same kernel must be planned alike. */
+function checkUnpacked(unpacked: UnpackedKernel, { entry }: BootPlan, options: BootOptions): void {
+  const again = planBoot(plainBzImage(unpacked), options);
+  if (again.unpacked === undefined) throw new Error(again.description);
+  if (!isDeepStrictEqual(again.entry, entry)) throw new Error(`entered at ${again.entry.rip}, not ${entry.rip}`);
+}
+
 /** Whether the image was planned; if not, it was refused as it should be. @throws Error where neither is so */
 function tryOne(target: FuzzTarget, image: Uint8Array, options: BootOptions, label: string): boolean {
   try {
-    if (target === 'vmlinux') return extractVmlinux(image) !== undefined;
     const plan = planBoot(image, options);
     checkPlan(plan, options.ramBytes);
     const fault = faultOf(plan, options.ramBytes);
     if (fault !== undefined) throw new Error(fault);
+    if (plan.unpacked !== undefined) checkUnpacked(plan.unpacked, plan, options);
+    if (target === 'vmlinux') return plan.unpacked !== undefined;
     return true;
   } catch (error) {
     if (error instanceof VmError && error.kind === 'input') return false;

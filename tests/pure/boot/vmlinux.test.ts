@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { decodeLz4Legacy } from '../../../src/boot/lz4.js';
-import { extractVmlinux } from '../../../src/boot/vmlinux.js';
+import { type Decompress, extractVmlinux } from '../../../src/boot/vmlinux.js';
 import { VmError } from '../../../src/errors.js';
 import { bzImage, random, thrownBy } from './bzimage.js';
 
@@ -106,22 +106,21 @@ describe('LZ4 legacy frames', () => {
   });
 });
 
+const NO_PROGRAM: Decompress = (format) => {
+  throw new VmError('IMAGE_UNSUPPORTED', `no ${format} here`);
+};
+
 describe('the vmlinux in a bzImage', () => {
   const plain = Buffer.from(`\x7fELF${'kernel '.repeat(1000)}`, 'latin1');
 
   it('is unpacked from gzip', () => {
-    expect(extractVmlinux(bzImage({}, gzipSync(plain)))).toEqual(plain);
+    expect(extractVmlinux(bzImage({}, gzipSync(plain)), NO_PROGRAM)).toEqual(plain);
   });
 
   it('is unpacked from LZ4 with the size that the build appends', () => {
     const payload = Buffer.concat([REFERENCE, u32(REFERENCE_TEXT.length)]);
-    const out = extractVmlinux(bzImage({}, payload));
+    const out = extractVmlinux(bzImage({}, payload), NO_PROGRAM);
     expect(out && Buffer.from(out).toString()).toBe(REFERENCE_TEXT);
-  });
-
-  it('is left alone where it is packed in another way', () => {
-    expect(extractVmlinux(bzImage({}, Buffer.from('\xfd7zXZ\0 and so on', 'latin1')))).toBeUndefined();
-    expect(extractVmlinux(bzImage({ payload_length: 0 }))).toBeUndefined();
   });
 
   it.each<[string, Uint8Array, string]>([
@@ -131,9 +130,12 @@ describe('the vmlinux in a bzImage', () => {
     ['only the beginning of gzip', Buffer.from([0x1f, 0x8b]), 'IMAGE_INVALID'],
     ['only the beginning of LZ4', u32(0x184c2102), 'IMAGE_INVALID'],
     ['LZ4 with a wrong size', Buffer.concat([REFERENCE, u32(461)]), 'IMAGE_INVALID'],
+    ['xz without its program', Buffer.from('\xfd7zXZ\0 and so on\0\0\0', 'latin1'), 'IMAGE_UNSUPPORTED'],
+    ['an unknown packing', Buffer.from('something'), 'IMAGE_UNSUPPORTED'],
+    ['nothing', new Uint8Array(0), 'IMAGE_UNSUPPORTED'],
     ['LZ4 that claims to be huge', Buffer.concat([REFERENCE, u32(0xffffffff)]), 'IMAGE_TOO_LARGE'],
   ])('is refused from %s', (_, payload, code) => {
-    const error = thrownBy(() => extractVmlinux(bzImage({}, payload)));
+    const error = thrownBy(() => extractVmlinux(bzImage({}, payload), NO_PROGRAM));
     expect(error).toBeInstanceOf(VmError);
     expect(error).toMatchObject({ code });
   });

@@ -21,6 +21,7 @@ const ALL: Required<MachineOptions> = {
   modules: [{ file: image, commandLine: 'debug' }, { file: 'module.bin' }],
   commandLine: 'console=ttyS0 quiet',
   memory: '256M',
+  unpack: false,
   flat: 'long',
   loadAddress: 0x200000,
   timeoutS: 0.5,
