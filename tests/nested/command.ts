@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import type { Readable } from 'node:stream';
+import { vi } from 'vitest';
 import type { HostKind } from '../../src/host/kind.js';
-import { ROOT } from './host-support.js';
+import { emulators, ROOT, Scratch } from './host-support.js';
 
 const BIN = path.join(ROOT, 'dist/cli/bin.js');
 
@@ -28,22 +28,35 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** `vmlaunch run …` as a user starts it. Its input is empty unless a test pipes some into it. */
-export class Run {
+interface RunOptions {
+  /** Empty, unless a test pipes some into it. */
+  readonly stdin?: 'ignore' | 'pipe';
+  /** A descriptor takes the place of the pipe that is read. */
+  readonly stdout?: 'pipe' | number;
+  /** How long the reader of its output sleeps after each piece. */
+  readonly delayMs?: number;
+}
+
+/** `vmlaunch run …` as a user starts it, with a directory for temporary files of its own. */
+export class Run implements Disposable {
   readonly process: ChildProcess;
+  readonly scratch = new Scratch();
   stdout = '';
   stderr = '';
-  readonly #output: Readable;
   readonly #outputEnded: Promise<unknown>;
 
-  constructor(argv: readonly string[], input: 'ignore' | 'pipe' = 'ignore') {
-    this.process = spawn(process.execPath, [BIN, 'run', ...argv], { stdio: [input, 'pipe', 'pipe'] });
-    const { stdout } = this.process;
-    if (stdout === null) throw new Error('no standard output');
-    this.#output = stdout;
-    this.#outputEnded = once(stdout, 'end');
-    stdout.setEncoding('latin1').on('data', (text: string) => {
+  constructor(argv: readonly string[], { stdin = 'ignore', stdout = 'pipe', delayMs = 0 }: RunOptions = {}) {
+    this.process = spawn(process.execPath, [BIN, 'run', ...argv], {
+      env: this.scratch.env,
+      stdio: [stdin, stdout, 'pipe'],
+    });
+    const output = this.process.stdout;
+    this.#outputEnded = output === null ? Promise.resolve() : once(output, 'end');
+    output?.setEncoding('latin1').on('data', (text: string) => {
       this.stdout += text;
+      if (delayMs === 0) return;
+      output.pause();
+      setTimeout(() => output.resume(), delayMs);
     });
     this.process.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text;
@@ -57,15 +70,34 @@ export class Run {
       goesOn = false;
     });
     while (this.stdout.split(text).length <= times) {
-      if (!goesOn) throw new Error(`it ended without "${text}": ${this.stdout}${this.stderr}`);
-      await Promise.race([once(this.#output, 'data'), this.#outputEnded]);
+      if (!goesOn || this.process.stdout === null) {
+        throw new Error(`it ended without "${text}": ${this.stdout}${this.stderr}`);
+      }
+      await Promise.race([once(this.process.stdout, 'data'), this.#outputEnded]);
     }
+  }
+
+  /** Resolves to the emulator's process when it runs. */
+  async emulator(): Promise<number> {
+    return vi.waitFor(() => {
+      const [pid] = emulators(this.process.pid);
+      if (pid === undefined) throw new Error('no emulator runs');
+      return pid;
+    }, 60_000);
   }
 
   async ended(): Promise<Outcome> {
     const [status, signal] = await once(this.process, 'close');
     return { status: status ?? signal, stdout: this.stdout, stderr: this.stderr };
   }
+
+  [Symbol.dispose](): void {
+    this.process.kill('SIGKILL');
+    this.scratch[Symbol.dispose]();
+  }
 }
 
-export const run = (argv: readonly string[]): Promise<Outcome> => new Run(argv).ended();
+export async function run(argv: readonly string[]): Promise<Outcome> {
+  using command = new Run(argv);
+  return await command.ended();
+}

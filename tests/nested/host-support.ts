@@ -54,10 +54,31 @@ export function openInput(...chunks: readonly Uint8Array[]): PassThrough {
   return stream;
 }
 
-/** A process that runs a command in a host of its own, built project, with a directory for temporary files of its own. */
+/** A directory for a process's temporary files, by which all that it starts is found. */
+export class Scratch implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'vmlaunch-test-'));
+  readonly env = { ...process.env, TMPDIR: this.directory };
+
+  /** Resolves when no process with this environment and no file is left. */
+  async isEmpty(timeout = 60_000): Promise<void> {
+    await vi.waitFor(
+      () => {
+        const left = [...processesWith(`TMPDIR=${this.directory}`), ...readdirSync(this.directory)];
+        if (left.length > 0) throw new Error(`left over: ${left.join(', ')}`);
+      },
+      { timeout, interval: 20 },
+    );
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+/** A process that runs a command in a host of its own, built project. */
 export class OtherProcess implements Disposable {
   readonly process: ChildProcess;
-  readonly temporary = mkdtempSync(join(tmpdir(), 'vmlaunch-test-'));
+  readonly scratch = new Scratch();
   readonly stdout = new Sink();
 
   constructor(kind: HostKind, command: string) {
@@ -68,7 +89,7 @@ export class OtherProcess implements Disposable {
       process.exit(await host.run(${JSON.stringify(command)}, process));`;
     this.process = spawn(process.execPath, ['--input-type=module', '-e', program], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, TMPDIR: this.temporary },
+      env: this.scratch.env,
     });
     this.process.stdout?.pipe(this.stdout);
   }
@@ -80,20 +101,9 @@ export class OtherProcess implements Disposable {
     }
   }
 
-  /** Resolves when no process of it and no file of it is left. */
-  async isGone(): Promise<void> {
-    await vi.waitFor(
-      () => {
-        const left = [...processesWith(`TMPDIR=${this.temporary}`), ...readdirSync(this.temporary)];
-        if (left.length > 0) throw new Error(`left over: ${left.join(', ')}`);
-      },
-      { timeout: 5000, interval: 20 },
-    );
-  }
-
   [Symbol.dispose](): void {
     this.process.kill('SIGKILL');
-    rmSync(this.temporary, { recursive: true });
+    this.scratch[Symbol.dispose]();
   }
 }
 

@@ -223,7 +223,7 @@ describe.each(HOST_KINDS)('[%s] nested host', (kind) => {
     const ended = once(other.process, 'exit');
     other.process.kill(name);
     await ended;
-    await other.isGone();
+    await other.scratch.isEmpty();
   });
 });
 

@@ -98,13 +98,13 @@ async function boot({
   typed = [],
 }: Boot): Promise<Outcome> {
   const linux = [guest.kernel, '--initrd', initrd, '--append', `${guest.commandLine} ${append}`];
-  const run = new Run([...linux, '--host', kind, ...options], typed.length > 0 ? 'pipe' : 'ignore');
+  using run = new Run([...linux, '--host', kind, ...options], { stdin: typed.length > 0 ? 'pipe' : 'ignore' });
   const ended = run.ended();
   for (const [index, line] of typed.entries()) {
     await run.hasSaid(PROMPT, index + 1);
     run.process.stdin?.write(`${line}\n`);
   }
-  return ended;
+  return await ended;
 }
 
 let reports = 0;

@@ -39,7 +39,7 @@ describe('[svm] vmlaunch run', () => {
   });
 
   it('brings standard input to the guest, typed once it is ready', async () => {
-    const echo = new Run(flat('svm', 'echo'), 'pipe');
+    using echo = new Run(flat('svm', 'echo'), { stdin: 'pipe' });
     await echo.hasSaid('ready\n');
     echo.process.stdin?.end('Piped 42 {~}\n\x04');
     expect(await echo.ended()).toMatchObject({ status: 1, stdout: 'ready\nPIPED 42 {~}\n' });
@@ -53,7 +53,7 @@ describe('[svm] vmlaunch run', () => {
   });
 
   it('ends a guest that spins on SIGINT, with status 130', async () => {
-    const spin = new Run(flat('svm', 'spin'));
+    using spin = new Run(flat('svm', 'spin'));
     await spin.hasSaid('spinning\n');
     spin.process.kill('SIGINT');
     expect(await spin.ended()).toMatchObject({
