@@ -12,6 +12,7 @@ export type VmErrorCode =
   | 'INITRD_TOO_LARGE'
   | 'MODULE_TOO_LARGE'
   | 'COMMAND_LINE_TOO_LONG'
+  | 'FIRMWARE_INVALID'
   | 'MEMORY_INVALID'
   | 'GUEST_ADDRESS_INVALID'
   | 'BUS_OVERLAP'
@@ -39,6 +40,7 @@ const KIND: Record<VmErrorCode, VmErrorKind> = {
   INITRD_TOO_LARGE: 'input',
   MODULE_TOO_LARGE: 'input',
   COMMAND_LINE_TOO_LONG: 'input',
+  FIRMWARE_INVALID: 'input',
   MEMORY_INVALID: 'input',
   GUEST_ADDRESS_INVALID: 'guest',
   BUS_OVERLAP: 'bug',

@@ -36,6 +36,8 @@ export function checkPlan(plan: BootPlan, ramBytes: number): void {
 
 function checkEntry(plan: BootPlan, segments: readonly Segment[]): void {
   const { mode, rip, registers = {}, gdt, cr3 } = plan.entry;
+  if ((mode === 'reset') !== (plan.firmware !== undefined)) throw bug(plan, 'a reset enters a firmware, and only that');
+  if (mode === 'reset') return;
   const within = (start: number, size: number) =>
     segments.some((segment) => start >= segment.address && start + size <= segment.address + memoryOf(segment));
   if (!within(rip, 1) || rip >= HOLE_END) throw bug(plan, `its entry ${hex(rip)} is in no segment`);

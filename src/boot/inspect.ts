@@ -1,8 +1,9 @@
 /** What an image is and what would become of it, as data: for people who wonder, and for programs. */
 import { VmError } from '../errors.js';
 import { memoryOf } from './check-plan.js';
+import { firmwareSegments } from './firmware.js';
 import { isGzip } from './gzip.js';
-import { type BootOptions, formsOf, planBoot, unpacked } from './load.js';
+import { type BootOptions, formsOf, formTaken, planBoot, unpacked } from './load.js';
 import type { BootPlan, Entry, FormName } from './plan.js';
 
 export interface InspectedSegment {
@@ -51,7 +52,7 @@ export function inspectImage(file: Uint8Array, options: BootOptions): Inspection
   if (file.length === 0) throw new VmError('IMAGE_EMPTY', 'the image is empty', { hint: 'Check how it was built.' });
   const image = unpacked(file, options.ramBytes);
   const forms = formsOf(image);
-  const form = options.form ?? (options.flat === undefined ? (forms[0] ?? 'flat') : 'flat');
+  const form = formTaken(image, options);
   return {
     bytes: file.length,
     ...(isGzip(file) ? { unpackedBytes: image.length } : {}),
@@ -73,8 +74,9 @@ function wayOf(image: Uint8Array, form: FormName, options: BootOptions): Way {
   }
 }
 
-function summaryOf({ description, isLinux, segments, entry }: BootPlan) {
-  const inspected = segments.map((segment) => ({
+function summaryOf({ description, isLinux, segments, entry, firmware }: BootPlan) {
+  const all = firmware === undefined ? segments : [...segments, ...firmwareSegments(firmware)];
+  const inspected = all.map((segment) => ({
     what: segment.what,
     address: segment.address,
     bytes: segment.bytes.length,

@@ -3,6 +3,7 @@ import { VmError } from '../errors.js';
 import { checkPlan } from './check-plan.js';
 import { isLinuxElf, planElf } from './elf.js';
 import { isElf, readElf, viewOf } from './elf-file.js';
+import { planFirmware } from './firmware.js';
 import { planFlat } from './flat.js';
 import { gunzip, isGzip } from './gzip.js';
 import { planLinux } from './linux.js';
@@ -11,7 +12,6 @@ import type { BootModule } from './modules.js';
 import { hasMultibootHeader, planMultiboot } from './multiboot.js';
 import { planMultiboot2 } from './multiboot2.js';
 import { hasMultiboot2Header } from './multiboot2-header.js';
-import { hex } from './place.js';
 import type { BootPlan, EntryMode, FormName } from './plan.js';
 import { hasPvhEntry, planPvh } from './pvh.js';
 import type { Decompress } from './vmlinux.js';
@@ -41,9 +41,11 @@ export interface BootOptions {
   readonly flat?: EntryMode | undefined;
   /** Where a flat image goes. */
   readonly loadAddress?: number | undefined;
+  /** The firmware that boots a boot sector. */
+  readonly firmware?: Uint8Array | undefined;
 }
 
-type Extra = 'commandLine' | 'initrd' | 'modules' | 'loadAddress';
+type Extra = 'commandLine' | 'initrd' | 'modules' | 'loadAddress' | 'firmware';
 
 interface Form {
   readonly name: FormName;
@@ -66,6 +68,7 @@ const NAMES: Record<Extra, string> = {
   initrd: 'initrd',
   modules: 'modules',
   loadAddress: 'load address',
+  firmware: 'firmware',
 };
 
 /** In the order in which they are looked for; every image can be taken as a flat one. */
@@ -114,11 +117,11 @@ const FORMS: readonly Form[] = [
   },
   {
     name: 'boot-sector',
-    what: 'a boot sector or disk image',
+    what: 'a boot sector or floppy image',
     sign: 'the signature 55 AA at byte 510',
     hasSign: isBootSector,
-    takes: [],
-    plan: planBootSector,
+    takes: ['firmware'],
+    plan: (image, { ramBytes, firmware }) => planFirmware(image, { ramBytes, rom: firmware }),
   },
   {
     name: 'flat',
@@ -140,6 +143,11 @@ export function formsOf(image: Uint8Array): FormName[] {
   return names.length > 1 ? names.filter((name) => name !== 'flat') : names;
 }
 
+/** The form that an image is taken in, be it refused there or not. @param image not packed with gzip */
+export function formTaken(image: Uint8Array, { form, flat }: Pick<BootOptions, 'form' | 'flat'>): FormName {
+  return form ?? (flat === undefined ? (formsOf(image)[0] ?? 'flat') : 'flat');
+}
+
 /** The image without the gzip around it, where there is one. @throws VmError IMAGE_INVALID, IMAGE_TOO_LARGE */
 export const unpacked = (image: Uint8Array, ramBytes: number): Uint8Array =>
   isGzip(image) ? gunzip(image, ramBytes) : image;
@@ -147,7 +155,8 @@ export const unpacked = (image: Uint8Array, ramBytes: number): Uint8Array =>
 /**
  * Plans the boot of an image: in the form that the options name, else the first that its contents show.
  * @throws VmError IMAGE_EMPTY, IMAGE_INVALID, IMAGE_UNSUPPORTED, IMAGE_TOO_LARGE, INITRD_TOO_LARGE, MODULE_TOO_LARGE,
- * COMMAND_LINE_TOO_LONG, OPTION_INVALID (an option that the form has no use for), MEMORY_INVALID
+ * COMMAND_LINE_TOO_LONG, OPTION_INVALID (an option that the form has no use for), MEMORY_INVALID,
+ * FIRMWARE_INVALID
  */
 export function planBoot(file: Uint8Array, options: BootOptions): BootPlan {
   if (file.length === 0) throw new VmError('IMAGE_EMPTY', 'the image is empty', { hint: 'Check how it was built.' });
@@ -215,10 +224,4 @@ function refuseDosExecutable(image: Uint8Array): void {
 function isBootSector(image: Uint8Array): boolean {
   if (image.length < BOOT_SECTOR_BYTES || isDosExecutable(image)) return false;
   return viewOf(image).getUint16(BOOT_SECTOR_BYTES - 2, true) === BOOT_SIGNATURE;
-}
-
-function planBootSector(): BootPlan {
-  throw new VmError('IMAGE_UNSUPPORTED', 'this image is a boot sector or disk image, which needs a firmware', {
-    hint: `--flat real runs its bytes as they are, at ${hex(0x7c00)} and without a BIOS.`,
-  });
 }

@@ -2,6 +2,8 @@
  * What a loader gives: bytes for guest memory and the state of the boot CPU. Loaders are pure: they start nothing
  * and touch no guest memory; the machine checks every segment against RAM and copies it.
  */
+import type { FwCfgFile } from '../devices/fw-cfg.js';
+
 export interface Segment {
   /** Guest-physical address. */
   readonly address: number;
@@ -12,12 +14,24 @@ export interface Segment {
   readonly what: string;
 }
 
+/** The first instruction after a reset, as a linear address. */
+export const RESET_VECTOR = 0xfffffff0;
+
 export type EntryMode = 'real' | 'protected' | 'long';
+
+/** What a firmware finds in the machine. */
+export interface Firmware {
+  /** A ROM that ends at 4 GiB. Its last 128 KiB are in the RAM that ends at 1 MiB too. */
+  readonly rom: Uint8Array;
+  /** What it is given by fw_cfg. */
+  readonly files: readonly FwCfgFile[];
+}
 
 /** The boot CPU at its first instruction. A register that is not named is 0; interrupts are off. */
 export interface Entry {
-  readonly mode: EntryMode;
-  /** Real mode: the linear address; CS base is `rip & ~0xffff`, IP the rest. */
+  /** reset: all registers as a reset leaves them, at f000:fff0 with the CS base 0xffff0000 (SDM volume 3, 10.1.4). */
+  readonly mode: EntryMode | 'reset';
+  /** Real mode: the linear address; CS base is `rip & ~0xffff`, IP the rest. Reset: RESET_VECTOR. */
   readonly rip: number;
   readonly registers?: Readonly<Partial<Record<'rax' | 'rbx' | 'rcx' | 'rdx' | 'rsi' | 'rdi' | 'rbp' | 'rsp', number>>>;
   /** Protected and long mode: the descriptor table and the flat selectors in it. */
@@ -44,6 +58,8 @@ export interface BootPlan {
   readonly entry: Entry;
   /** Where Linux was unpacked here, and is entered past its own unpacking code: so without KASLR. */
   readonly unpacked?: UnpackedKernel;
+  /** Where a firmware is entered, in place of the image. */
+  readonly firmware?: Firmware;
   /** For people: the kernel's version and the like. */
   readonly description: string;
 }

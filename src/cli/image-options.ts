@@ -14,6 +14,7 @@ export interface ImageOptions {
   readonly loadAddress?: string;
   /** False with --no-unpack. */
   readonly unpack?: boolean;
+  readonly firmware?: string;
 }
 
 /** @throws VmError OPTION_INVALID */
@@ -28,6 +29,7 @@ export function imageOptions(image: string, options: ImageOptions): MachineOptio
     flat: options.flat,
     unpack: options.unpack,
     loadAddress: numberOf(options.loadAddress, '--load-address'),
+    firmware: options.firmware,
   };
 }
 

@@ -2,6 +2,7 @@ import { type Inspection, inspectImage, type Way } from '../boot/inspect.js';
 import { hex, sizeText } from '../boot/place.js';
 import type { Entry } from '../boot/plan.js';
 import { bootInput } from '../machine/machine.js';
+import { withFirmware } from './firmware.js';
 import { type ImageOptions, imageOptions } from './image-options.js';
 
 export interface InspectOptions extends ImageOptions {
@@ -12,7 +13,7 @@ const REFUSED = 2;
 
 /** `vmlaunch inspect`: what an image is. Status 0 where it would start, else 2. @throws VmError */
 export async function inspect(file: string, options: InspectOptions): Promise<number> {
-  const { image, boot } = bootInput(imageOptions(file, options));
+  const { image, boot } = bootInput(imageOptions(file, await withFirmware(file, options)));
   const inspection = inspectImage(image, boot);
   const text = options.json === true ? `${JSON.stringify(inspection, null, 2)}\n` : inspectionText(file, inspection);
   process.stdout.write(text);
@@ -51,10 +52,13 @@ function wayLines(way: Way): string[] {
 function otherLines(way: Way): string[] {
   if ('refusal' in way) return wayLines(way);
   const { mode, rip } = way.entry;
-  return [`also ${way.form}: ${way.description}; enters ${mode} mode at ${hex(rip)}`];
+  return [
+    `also ${way.form}: ${way.description}; ${mode === 'reset' ? 'through a firmware' : `enters ${mode} mode at ${hex(rip)}`}`,
+  ];
 }
 
 function entryLines({ mode, rip, registers = {}, gdt, cr3 }: Entry): string[] {
+  if (mode === 'reset') return ['entered at the reset vector, f000:fff0 with the CS base 0xffff0000'];
   const values = Object.entries(registers).map(([name, value]) => `${name} ${hex(value ?? 0)}`);
   if (gdt) values.push(`cs ${hex(gdt.code)}`, `ds ${hex(gdt.data)}`, `gdt ${hex(gdt.base)}`);
   if (cr3 !== undefined) values.push(`cr3 ${hex(cr3)}`);

@@ -101,7 +101,8 @@ function withImageOptions(command: Command): Command {
     .option('--memory <size>', 'RAM, such as 256M or 2G', '256M')
     .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
     .option('--no-unpack', 'let a bzImage unpack itself in the guest, with KASLR')
-    .option('--load-address <address>', 'where a flat image goes');
+    .option('--load-address <address>', 'where a flat image goes')
+    .option('--firmware <file>', "what boots a boot sector or floppy image (default: Debian's SeaBIOS)");
 }
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];

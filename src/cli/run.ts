@@ -19,6 +19,7 @@ import type { PostMortem } from '../machine/post-mortem.js';
 import { describePostMortem } from '../machine/post-mortem-words.js';
 import type { MachineStats } from '../machine/report.js';
 import { type ChosenHost, chooseHost, type HostName } from './choose-host.js';
+import { withFirmware } from './firmware.js';
 import { fileOfModule, type ImageOptions, imageOptions, numberOf } from './image-options.js';
 import { printError } from './print-error.js';
 import { waitForReader } from './reader.js';
@@ -37,7 +38,8 @@ export interface RunOptions extends ImageOptions {
 const SIGNALLED = 128;
 
 /** `vmlaunch run`: the machine's serial console is the terminal. Returns the exit status. @throws VmError */
-export async function run(image: string, options: RunOptions): Promise<number> {
+export async function run(image: string, given: RunOptions): Promise<number> {
+  const options = await withFirmware(image, given);
   const machineOptions = optionsOf(image, options);
   // Bad input is told before any host is started. The local machine plans for itself.
   if (options.host === 'local') return runHere(machineOptions, options);
@@ -165,6 +167,7 @@ function writeReport(file: string, { host, flavour, end, status, wallMs, stats, 
 const INSIDE = {
   image: '/work/image',
   initrd: '/work/initrd',
+  firmware: '/work/firmware',
   /** It keeps its name, which the kernel is told. */
   module: (index: number, file: string) => `/work/module${index}/${path.basename(file)}`,
   report: '/work/report.json',
@@ -180,12 +183,13 @@ async function runThere(
   { unpacked }: BootPlan,
   options: RunOptions,
 ): Promise<number> {
-  const { initrd, module: modules = [], report } = options;
+  const { initrd, module: modules = [], firmware, report } = options;
   const started = performance.now();
   const upload: HostFile[] = [
     { path: INSIDE.image, ...(unpacked ? { bytes: plainBzImage(unpacked) } : { source: image }) },
   ];
   if (initrd !== undefined) upload.push({ path: INSIDE.initrd, source: initrd });
+  if (firmware !== undefined) upload.push({ path: INSIDE.firmware, source: firmware });
   modules.forEach((text, i) => {
     const { file } = fileOfModule(text);
     upload.push({ path: INSIDE.module(i, file), source: file });
@@ -228,6 +232,7 @@ function argvInside(options: RunOptions): string[] {
     flat,
     loadAddress,
     unpack,
+    firmware,
     reboot,
     without,
     stats,
@@ -245,6 +250,7 @@ function argvInside(options: RunOptions): string[] {
     ...given('--memory', memory),
     ...given('--flat', flat),
     ...given('--load-address', loadAddress),
+    ...given('--firmware', firmware && INSIDE.firmware),
     ...given('--without', without),
     ...(unpack === false ? ['--no-unpack'] : []),
     ...(reboot === true ? ['--reboot'] : []),

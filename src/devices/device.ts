@@ -28,6 +28,16 @@ export interface ByteSource {
   readonly ready: boolean;
 }
 
+/** Guest RAM, as a device that does DMA reaches it. An address or a length from the guest is hostile until checked. */
+export interface DmaMemory {
+  /** Whether all of [address, address + length) is RAM. */
+  contains(address: number, length: number): boolean;
+  /** Copies guest memory into `to`. Throws where any of it is not RAM. */
+  read(address: number, to: Uint8Array): void;
+  /** Copies `bytes` into guest memory. Throws where any of it would not be RAM. */
+  write(address: number, bytes: Uint8Array): void;
+}
+
 /** How a machine ends, as a device can see it. */
 export type DeviceEnd =
   | { readonly reason: 'power-off' }

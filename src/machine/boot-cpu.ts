@@ -21,6 +21,7 @@ type Segment = Sregs['cs'];
 
 /** Gives the boot CPU the state that a boot plan's entry asks for. */
 export function enter(vcpu: Vcpu, entry: Entry): void {
+  if (entry.mode === 'reset') return; // KVM makes a vCPU in this state
   const sregs = vcpu.getSregs();
   vcpu.setSregs(entry.mode === 'real' ? realMode(sregs, entry) : flatMode(sregs, entry));
   const { rip, registers = {} } = entry;

@@ -53,6 +53,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
     wanted: 'a whole number from 0 on',
     holds: (value) => isNumber(0, Number.MAX_SAFE_INTEGER)(value) && Number.isInteger(value),
   },
+  firmware: FILE,
   timeoutS: { wanted: `a number of seconds from 0 to ${MAX_TIMEOUT_S}`, holds: isNumber(0, MAX_TIMEOUT_S) },
   reboot: BOOLEAN,
   paravirt: { wanted: 'an object', holds: isPlainObject },

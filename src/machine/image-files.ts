@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { BootModule } from '../boot/modules.js';
 import { messageOf, VmError } from '../errors.js';
+import { MIB } from '../memory/map.js';
 import type { MachineOptions, ModuleOptions } from './options.js';
 
 /**
@@ -32,6 +33,19 @@ export function fileBytes(file: string | Uint8Array, what: string): Uint8Array {
 export function readModule({ file, name, commandLine = '' }: ModuleOptions): BootModule {
   const ownName = typeof file === 'string' ? path.basename(file) : 'module';
   return { bytes: fileBytes(file, 'module'), name: name ?? ownName, commandLine };
+}
+
+/** Larger than a floppy disk's image, with gzip around one that does not shrink. */
+const FLOPPY_FILE_BYTES = 3 * MIB;
+
+/** Whether a file may be a floppy image by its size: a kernel need not be read twice, nor a pipe, which cannot be. */
+export function mayHoldFloppy(file: string): boolean {
+  try {
+    const stat = fs.statSync(file);
+    return stat.isFile() && stat.size <= FLOPPY_FILE_BYTES;
+  } catch {
+    return false; // whoever reads it says why it cannot be read
+  }
 }
 
 /**

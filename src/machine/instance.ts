@@ -14,7 +14,7 @@ import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
 import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
-import { furnish, loadSegments } from './load.js';
+import { furnish, loadSegments, mapFirmware } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import type { ThreadEnd } from './thread-end.js';
@@ -58,6 +58,7 @@ export class Instance {
 
   readonly #options: InstanceOptions;
   readonly #ram: readonly RamPiece[];
+  readonly #rom: RamPiece[] = [];
   readonly #vm: Vm;
   readonly #pcMemory: PcMemory;
   readonly #pc: Pc;
@@ -81,7 +82,7 @@ export class Instance {
     this.#vm = options.kvm.createVm();
     try {
       furnish(this.#vm, this.#ram);
-      this.#pcMemory = makePcMemory(options.cpus);
+      this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
       this.cpus = Array.from({ length: options.cpus }, (_, id) => this.#createCpu(id));
       this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
@@ -162,7 +163,7 @@ export class Instance {
     clearTimeout(this.#kickAgain);
     this.#pc?.stopTimers();
     this.#vm.close();
-    releaseRam(this.#ram);
+    releaseRam([...this.#ram, ...this.#rom]);
   }
 
   #createCpu(id: number): Cpu {
@@ -177,8 +178,12 @@ export class Instance {
 
   #load(plan: BootPlan): void {
     loadSegments(this.memory, plan);
-    const acpi = pcAcpiTables(this.cpus.length);
-    this.memory.write(acpi.address, acpi.bytes);
+    if (plan.firmware === undefined) {
+      const acpi = pcAcpiTables(this.cpus.length);
+      this.memory.write(acpi.address, acpi.bytes);
+    } else {
+      this.#rom.push(mapFirmware(this.#vm, this.memory, plan.firmware, this.#ram.length));
+    }
     const [boot] = this.cpus;
     if (boot !== undefined) enter(boot.vcpu, plan.entry);
   }
@@ -187,6 +192,7 @@ export class Instance {
     const { console, ramBytes } = this.#options;
     const wiring: PcWiring = {
       vm: this.#vm,
+      memory: this.memory,
       // The main thread only hands input to the UART: nothing it does there sends output or ends the machine.
       console: { write: (byte) => void console.outputRing.push(byte) },
       input: {
@@ -220,6 +226,7 @@ export class Instance {
       vcpu: vcpu.handle,
       vm: this.#vm.handle,
       pc: this.#pcMemory,
+      ram: this.#ram,
       control: control.buffer,
       output: console.outputRing.buffer,
       input: console.inputRing.buffer,

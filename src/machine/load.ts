@@ -1,10 +1,13 @@
-import type { BootPlan } from '../boot/plan.js';
+import { firmwareSegments } from '../boot/firmware.js';
+import type { BootPlan, Firmware } from '../boot/plan.js';
 import {
   KVM_IRQ_ROUTING_IRQCHIP,
   KVM_IRQCHIP_IOAPIC,
   KVM_IRQCHIP_PIC_MASTER,
   KVM_IRQCHIP_PIC_SLAVE,
+  KVM_MEM_READONLY,
 } from '../kvm/abi/constants.js';
+import { sharedBuffer } from '../kvm/shared-buffer.js';
 import type { IrqRoute, Vm } from '../kvm/vm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE } from '../memory/map.js';
@@ -44,6 +47,22 @@ function pcRoutes(): IrqRoute[] {
     .filter((line) => line < ISA_LINES)
     .map((line) => route(line, line < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, line % 8));
   return [...pics, ...lines.map((line) => route(line, KVM_IRQCHIP_IOAPIC, line === 0 ? CASCADE : line))];
+}
+
+/**
+ * Gives the VM a firmware: a slot that the guest cannot write, and its end in the RAM below 1 MiB.
+ * @param slot the first that is free
+ * @returns the slot's memory: it must outlive the VM
+ */
+export function mapFirmware(vm: Vm, memory: GuestMemory, firmware: Firmware, slot: number): RamPiece {
+  const [shadow, { address: start, bytes }] = firmwareSegments(firmware);
+  memory.write(shadow.address, shadow.bytes);
+  const size = bytes.length;
+  const buffer = sharedBuffer(size);
+  const view = new Uint8Array(buffer, 0, size);
+  view.set(bytes);
+  vm.setUserMemoryRegion({ slot, flags: KVM_MEM_READONLY, guestPhysAddr: start, view });
+  return { start, size, buffer, offset: 0 };
 }
 
 /** Copies a plan's segments into guest memory. @throws VmError GUEST_ADDRESS_INVALID where one is outside RAM */

@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { RSDP_BYTES } from '../boot/acpi/tables.js';
-import { type BootOptions, planBoot } from '../boot/load.js';
+import { type BootOptions, formTaken, planBoot, unpacked } from '../boot/load.js';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
@@ -10,7 +10,7 @@ import { Console } from './console.js';
 import { decompress } from './decompress.js';
 import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
-import { fileBytes, namingFiles, readModule } from './image-files.js';
+import { fileBytes, mayHoldFloppy, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
 import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
@@ -270,10 +270,21 @@ export function planMachine(options: MachineOptions): { readonly ramBytes: numbe
   return { ramBytes: boot.ramBytes, plan: namingFiles(options, () => planBoot(image, boot)) };
 }
 
+/** Whether the image boots through a firmware, and none is named. @throws VmError of kind `input` */
+export function lacksFirmware(options: MachineOptions): boolean {
+  if (options.firmware !== undefined) return false;
+  checkOptions(options);
+  const { image, memory = DEFAULT_MEMORY, form, flat } = options;
+  if (typeof image === 'string' && !mayHoldFloppy(image)) return false;
+  const ramBytes = memorySize(memory);
+  const unpackedImage = namingFiles(options, () => unpacked(fileBytes(image, 'image'), ramBytes));
+  return formTaken(unpackedImage, { form, flat }) === 'boot-sector';
+}
+
 /** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
 export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
   checkOptions(options);
-  const { form, commandLine, initrd, modules = [], flat, loadAddress, unpack = true } = options;
+  const { form, commandLine, initrd, modules = [], flat, loadAddress, firmware, unpack = true } = options;
   const { address: rsdp, bytes: tables } = pcAcpiTables(CPUS);
   const boot = {
     ramBytes: memorySize(options.memory ?? DEFAULT_MEMORY),
@@ -288,6 +299,7 @@ export function bootInput(options: MachineOptions): { readonly image: Uint8Array
     decompress: unpack ? decompress : undefined,
     flat,
     loadAddress,
+    firmware: firmware === undefined ? undefined : fileBytes(firmware, 'firmware'),
   };
   return { image: fileBytes(options.image, 'image'), boot };
 }

@@ -31,6 +31,8 @@ export interface MachineOptions {
   readonly unpack?: boolean | undefined;
   /** Where a flat image goes. */
   readonly loadAddress?: number | undefined;
+  /** The firmware that boots a boot sector or floppy image, likewise: Debian's /usr/share/seabios/bios.bin, say. */
+  readonly firmware?: string | Uint8Array | undefined;
   /** Ends the machine after so many seconds of wall-clock time, at most 2,147,483. */
   readonly timeoutS?: number | undefined;
   /** Starts the image again after a reset, in place of ending. */

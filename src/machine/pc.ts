@@ -2,7 +2,8 @@ import { acpiTables } from '../boot/acpi/tables.js';
 import { AcpiPm, acpiPmState } from '../devices/acpi-pm.js';
 import { DebugExit, debugExitState } from '../devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../devices/debug-port.js';
-import type { ByteSink, ByteSource, Clock, EndSink, InterruptLine, Registers } from '../devices/device.js';
+import type { ByteSink, ByteSource, Clock, DmaMemory, EndSink, InterruptLine, Registers } from '../devices/device.js';
+import { FwCfg, type FwCfgFile, type FwCfgItem, fwCfgItems, fwCfgState } from '../devices/fw-cfg.js';
 import { HostBridge, hostBridgeState, initHostBridge } from '../devices/host-bridge.js';
 import { I8042, i8042State, initI8042 } from '../devices/i8042.js';
 import { PciHost, pciAddress, pciState } from '../devices/pci.js';
@@ -27,6 +28,7 @@ const POST_CODE_PORT = 0x80;
 const DEBUG_CONSOLE_PORT = 0xe9;
 const DEBUG_EXIT_PORT = 0xf4;
 const PVPANIC_PORT = 0x505;
+const FW_CFG = { selector: 0x510, dma: 0x514 } as const;
 const PM = { port: 0x600, sci: 9 } as const;
 const PCI = { address: 0xcf8, data: 0xcfc } as const;
 const RESET_PORT = 0xcf9;
@@ -40,11 +42,14 @@ export interface PcMemory {
   readonly levels: SharedArrayBuffer;
   readonly timers: SharedArrayBuffer;
   readonly cpus: number;
+  /** What a firmware is told, in shared memory; absent where there is none. */
+  readonly fwCfg?: readonly FwCfgItem[];
 }
 
 /** What a PC's devices reach outside. */
 export interface PcWiring {
   readonly vm: Vm;
+  readonly memory: DmaMemory;
   readonly console: ByteSink;
   readonly input: ByteSource;
   readonly ends: EndSink;
@@ -53,12 +58,20 @@ export interface PcWiring {
   readonly unclaimed: { readonly pio: () => void; readonly mmio: () => void };
 }
 
-export const makePcMemory = (cpus: number): PcMemory => ({
+/** @param files for a firmware, where the machine has one */
+export const makePcMemory = (cpus: number, files?: readonly FwCfgFile[]): PcMemory => ({
   board: boardBuffer(),
   levels: new SharedArrayBuffer(ISA_INTERRUPTS),
   timers: timerCells(),
   cpus,
+  ...(files && { fwCfg: fwCfgItems(files, cpus).map(shared) }),
 });
+
+function shared({ selector, bytes }: FwCfgItem): FwCfgItem {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return { selector, bytes: copy };
+}
 
 /** The ACPI tables that describe this PC, and where they go. */
 export function pcAcpiTables(cpus: number): { readonly address: number; readonly bytes: Uint8Array } {
@@ -88,7 +101,7 @@ export class Pc {
 
   /** @param init given by the thread that makes the machine, once: the state that firmware leaves */
   constructor(
-    { board: buffer, levels, timers, cpus }: PcMemory,
+    { board: buffer, levels, timers, cpus, fwCfg }: PcMemory,
     wiring: PcWiring,
     init?: { readonly ramBytes: number },
   ) {
@@ -101,7 +114,7 @@ export class Pc {
     this.#timers = new Timers(timers, wiring.wakeTimers);
     const line = (irq: number) => new IsaLine(wiring.vm, irq, new Uint8Array(levels));
     const self = <D>(device: D): D => device;
-    const at = (start: number, size: number, width: 1 | 4 = 1) => ({ bus: this.pio, start, size, width });
+    const at = (start: number, size: number, width: 1 | 2 | 4 = 1) => ({ bus: this.pio, start, size, width });
 
     this.#uart = board.place('uart', uartState, (s) => new Uart(s, line(COM1.irq), console, input), {
       ...at(COM1.port, 8),
@@ -145,6 +158,11 @@ export class Pc {
       registers: self,
     });
     this.#placePci(board, ends, init !== undefined);
+    if (fwCfg !== undefined) {
+      const selector: Placement<FwCfg> = { ...at(FW_CFG.selector, 2, 2), registers: (d) => d.selectorAndData };
+      const dma: Placement<FwCfg> = { ...at(FW_CFG.dma, 8, 4), registers: (d) => d.dmaAddress };
+      board.place('fw-cfg', fwCfgState, (s) => new FwCfg(s, fwCfg, wiring.memory), selector, dma);
+    }
     const general: Placement<Vga> = { ...at(VGA.general, 16), registers: (d) => d.general };
     const crtc: Placement<Vga> = { ...at(VGA.crtc, 7), registers: (d) => d.crtc };
     this.#vga = board.place(

@@ -3,6 +3,8 @@ import { messageOf } from '../errors.js';
 import { native } from '../kvm/native.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
+import { GuestMemory } from '../memory/guest-memory.js';
+import type { RamPiece } from '../memory/ram.js';
 import { ByteRing } from '../memory/ring.js';
 import { ConsoleSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING } from './control.js';
@@ -19,6 +21,7 @@ export interface VcpuJob {
   readonly vcpu: VcpuHandle;
   readonly vm: VmHandle;
   readonly pc: PcMemory;
+  readonly ram: readonly RamPiece[];
   readonly control: SharedArrayBuffer;
   readonly output: SharedArrayBuffer;
   readonly input: SharedArrayBuffer;
@@ -54,6 +57,7 @@ class VcpuThread {
     const half = input.capacity / 2;
     const pc = new Pc(job.pc, {
       vm: Vm.fromHandle(job.vm),
+      memory: new GuestMemory(job.ram),
       console: output,
       input: {
         next: () => {

@@ -12,9 +12,13 @@ export const ACPI_TABLES_START = 0xe0000;
 export const ACPI_TABLES_END = 0x100000;
 export const IO_APIC_BASE = 0xfec00000;
 export const LOCAL_APIC_BASE = 0xfee00000;
-/** Three pages for KVM_SET_TSS_ADDR and one for KVM_SET_IDENTITY_MAP_ADDR, used by VT-x without unrestricted guest. */
-export const KVM_TSS_BASE = 0xfffbd000;
-export const KVM_IDENTITY_MAP_BASE = 0xfffbc000;
+/**
+ * Three pages for KVM_SET_TSS_ADDR and one for KVM_SET_IDENTITY_MAP_ADDR, used by VT-x without unrestricted guest:
+ * below the 16 MiB at the end of the hole that a firmware may take.
+ */
+export const KVM_IDENTITY_MAP_BASE = 0xfeffc000;
+export const KVM_TSS_BASE = 0xfeffd000;
+export const FIRMWARE_AREA_START = 0xff000000;
 
 export interface Range {
   readonly start: number;

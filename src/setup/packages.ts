@@ -34,6 +34,7 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'busybox-static': ['/bin/busybox', '/usr/bin/busybox', '/sbin/busybox'],
   'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'],
   bochs: ['/usr/bin/bochs-bin'],
+  seabios: ['/usr/share/seabios/bios.bin', '/usr/share/qemu/bios.bin'],
   bochsbios: ['/usr/share/bochs/BIOS-bochs-latest'],
   vgabios: ['/usr/share/bochs/VGABIOS-lgpl-latest'],
   lz4: ['/usr/bin/lz4'],

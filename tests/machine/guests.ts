@@ -100,3 +100,16 @@ export function floodBytes(count: number): Uint8Array {
 /** echo and irq-input print this when they listen, and end with status 1 at Ctrl-D. */
 export const READY = 'ready\n';
 export const CTRL_D = '\x04';
+
+/**
+ * boot-sector through SeaBIOS, with `a` and `q` typed, as its serial console shows it (control sequences left out). It
+ * ends with status 1.
+ */
+export const BOOT_SECTOR_SCREEN = /^SeaBIOS \(version [^)]+\)\r\nBooting from Floppy\.\.\.\r\n(.*)$/s;
+export const BOOT_SECTOR_READY = 'press a key\r\n';
+export const BOOT_SECTOR_LINES = `\
+hello from a boot sector\r
+int 13h reads this disk\r
+${BOOT_SECTOR_READY}key a\r
+key q\r
+`;

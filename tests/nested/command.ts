@@ -6,6 +6,7 @@ import { vi } from 'vitest';
 import type { HostKind } from '../../src/host/kind.js';
 import { emulators, ROOT, Scratch } from './host-support.js';
 
+const ESCAPE = '\x1b';
 const BIN = path.join(ROOT, 'dist/cli/bin.js');
 
 export const FLAVOUR = { svm: 'kvm_amd', vtx: 'kvm_intel' } as const satisfies Record<HostKind, string>;
@@ -64,14 +65,23 @@ export class Run implements Disposable {
   }
 
   /** Resolves when the guest has written `text` so many times; rejects when the command ended without. */
-  async hasSaid(text: string, times = 1): Promise<void> {
+  hasSaid(text: string, times = 1): Promise<void> {
+    return this.#hasOutput(`"${text}"`, () => this.stdout.split(text).length > times);
+  }
+
+  /** Likewise, on its screen: whatever cursor movements are between the letters. */
+  hasShown(text: string): Promise<void> {
+    return this.#hasOutput(`"${text}"`, () => screenText(this.stdout).includes(text));
+  }
+
+  async #hasOutput(what: string, there: () => boolean): Promise<void> {
     let goesOn = true;
     void this.#outputEnded.then(() => {
       goesOn = false;
     });
-    while (this.stdout.split(text).length <= times) {
+    while (!there()) {
       if (!goesOn || this.process.stdout === null) {
-        throw new Error(`it ended without "${text}": ${this.stdout}${this.stderr}`);
+        throw new Error(`it ended without ${what}: ${this.stdout}${this.stderr}`);
       }
       await Promise.race([once(this.process.stdout, 'data'), this.#outputEnded]);
     }
@@ -96,6 +106,10 @@ export class Run implements Disposable {
     this.scratch[Symbol.dispose]();
   }
 }
+
+/** What a BIOS writes to its serial console, without the control sequences (ECMA-48) that depend on its timer. */
+export const screenText = (output: string): string => output.replaceAll(CONTROL_SEQUENCE, '');
+const CONTROL_SEQUENCE = new RegExp(`${ESCAPE}(?:c|\\[[0-9;?]*[A-Za-z])`, 'g');
 
 export async function run(argv: readonly string[]): Promise<Outcome> {
   using command = new Run(argv);

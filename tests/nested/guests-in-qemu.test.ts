@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ensurePackages } from '../../src/setup/packages.js';
 import {
+  BOOT_SECTOR_LINES,
+  BOOT_SECTOR_READY,
+  BOOT_SECTOR_SCREEN,
   CTRL_D,
   ENDING_GUESTS,
   ENDLESS_GUESTS,
@@ -15,6 +18,7 @@ import {
   STRING_IO_DEBUG_OUTPUT,
 } from '../machine/guests.js';
 import { KERNELS, type Kernel, smpKernel, titleOf, VGA_TEXT } from '../machine/kernels.js';
+import { screenText } from './command.js';
 
 /**
  * Our guests in another monitor, without any KVM: what they print here is what they must print in ours, so a guest
@@ -119,6 +123,17 @@ describe('[qemu] our guests', () => {
       expect(guest.output().toString()).toBe(kernel.output);
     });
   }
+
+  it('boot-sector prints by int 10h and takes keys by int 16h', async () => {
+    const guest = start('boot-sector', [...floppy('boot-sector'), '-M', 'pc,graphics=off']); // then SeaBIOS' console is COM1
+    await guest.says(BOOT_SECTOR_READY);
+    guest.type('a');
+    await guest.says('key a');
+    guest.type('q');
+    expect(await guest.ended).toBe(1);
+    const [, lines] = BOOT_SECTOR_SCREEN.exec(screenText(guest.output().toString())) ?? [];
+    expect(lines).toBe(BOOT_SECTOR_LINES);
+  });
 
   it('string-io moves every element', async () => {
     const guest = start('string-io');

@@ -97,7 +97,7 @@ describe('what an image is', () => {
     const sector = new Uint8Array(512);
     sector.set([0x55, 0xaa], 510);
     const error = thrownBy(() => plan(sector));
-    expect(error).toMatchObject({ code: 'IMAGE_UNSUPPORTED', message: expect.stringContaining('firmware') });
+    expect(error).toMatchObject({ code: 'FIRMWARE_INVALID', message: expect.stringContaining('firmware') });
     expect(plan(sector, { flat: 'real' }).entry).toMatchObject({ mode: 'real', rip: 0x7c00 });
   });
 

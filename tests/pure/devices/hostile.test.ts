@@ -4,6 +4,7 @@ import { AcpiPm, acpiPmState } from '../../../src/devices/acpi-pm.js';
 import { DebugExit, debugExitState } from '../../../src/devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../../../src/devices/debug-port.js';
 import type { Registers } from '../../../src/devices/device.js';
+import { FwCfg, fwCfgItems, fwCfgState } from '../../../src/devices/fw-cfg.js';
 import { HostBridge, hostBridgeState, initHostBridge } from '../../../src/devices/host-bridge.js';
 import { I8042, i8042State, initI8042 } from '../../../src/devices/i8042.js';
 import { PciHost, pciState } from '../../../src/devices/pci.js';
@@ -16,13 +17,23 @@ import { QueuedBytes, RecordedBytes, RecordedEnds, RecordedLine, random, SetCloc
 
 interface Subject {
   /** Width of the registers, and of their range. */
-  readonly width: 1 | 4;
+  readonly width: 1 | 2 | 4;
   readonly size: number;
   readonly registers: Registers;
   /** What happens beside the guest, now and then. */
   readonly meanwhile?: (number: number) => void;
   /** What must hold at any time. */
   readonly invariant?: () => void;
+}
+
+/** Without any RAM: what DMA does to it is in fw-cfg.test.ts. */
+function fwCfg(): FwCfg {
+  const items = fwCfgItems([{ name: 'etc/e820', bytes: new Uint8Array(20) }], 1);
+  return new FwCfg(fwCfgState.make(), items, { contains: () => false, read: refuse, write: refuse });
+}
+
+function refuse(): never {
+  throw new Error('not RAM');
 }
 
 function uart(): Subject {
@@ -135,6 +146,8 @@ const subjects: Record<string, () => Subject> = {
   'debug console': () => ({ width: 1, size: 1, registers: new DebugConsole(new RecordedBytes()) }),
   'isa-debug-exit': () => ({ width: 4, size: 4, registers: new DebugExit(debugExitState.make(), ends()) }),
   pvpanic: () => ({ width: 1, size: 1, registers: new Pvpanic(pvpanicState.make(), ends()) }),
+  'fw_cfg selector and data': () => ({ width: 2, size: 2, registers: fwCfg().selectorAndData }),
+  'fw_cfg DMA address': () => ({ width: 4, size: 8, registers: fwCfg().dmaAddress }),
   'reset control': () => ({ width: 1, size: 1, registers: new ResetControl(resetControlState.make(), ends()) }),
 };
 
@@ -146,7 +159,7 @@ for (const [name, make] of Object.entries(subjects)) {
     const { width, size: range, registers, meanwhile, invariant } = make();
     const next = random(seed);
     for (let i = 0; i < ACCESSES; i++) {
-      const size = width === 1 ? 1 : (([1, 2, 4] as const)[next() % 3] ?? 1);
+      const size = width === 1 ? 1 : (([1, 2, 4] as const)[next() % (width === 2 ? 2 : 3)] ?? 1);
       const offset = next() % (range - size + 1);
       const limit = 2 ** (8 * size);
       const choice = next() % 8;

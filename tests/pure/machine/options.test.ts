@@ -24,6 +24,7 @@ const ALL: Required<MachineOptions> = {
   unpack: false,
   flat: 'long',
   loadAddress: 0x200000,
+  firmware: 'bios.bin',
   timeoutS: 0.5,
   reboot: false,
   paravirt: { kvmclock: false, pvEoi: true },

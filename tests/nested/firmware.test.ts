@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HOST_KINDS } from '../../src/host/kind.js';
+import { prepareHost } from '../../src/host/prepare.js';
+import { ensurePackages } from '../../src/setup/packages.js';
+import { BOOT_SECTOR_LINES, BOOT_SECTOR_READY, BOOT_SECTOR_SCREEN } from '../machine/guests.js';
+import { Run, run, screenText } from './command.js';
+import { ROOT } from './host-support.js';
+
+const MINUTES = 60_000;
+const BOOT_SECTOR = path.join(ROOT, 'build/guest-images/boot-sector.bin');
+
+const directory = mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-firmware-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+describe.each(HOST_KINDS)('[%s] a boot sector through SeaBIOS', (kind) => {
+  beforeAll(async () => {
+    await prepareHost(kind, () => {});
+  });
+
+  it('prints by int 10h, reads its disk and takes keys, as in QEMU', { timeout: 5 * MINUTES }, async () => {
+    using sector = new Run([BOOT_SECTOR, '--host', kind], { stdin: 'pipe' });
+    await sector.hasShown(BOOT_SECTOR_READY);
+    sector.process.stdin?.write('a');
+    await sector.hasShown('key a');
+    sector.process.stdin?.end('q');
+    const { status, stdout, stderr } = await sector.ended();
+    expect(status, stderr).toBe(1);
+    const [, lines] = BOOT_SECTOR_SCREEN.exec(screenText(stdout)) ?? [];
+    expect(lines, stdout).toBe(BOOT_SECTOR_LINES);
+  });
+});
+
+describe('[svm] a firmware', () => {
+  it('of whoever wrote it is entered at the reset vector', { timeout: 5 * MINUTES }, async () => {
+    const rom = path.join(directory, 'halts.rom');
+    const bytes = new Uint8Array(0x10000);
+    bytes.set([0xfa, 0xf4], 0xfff0); // cli, hlt
+    writeFileSync(rom, bytes);
+    const { status, stdout } = await run([BOOT_SECTOR, '--firmware', rom, '--host', 'svm']);
+    expect([status, stdout]).toEqual([16, '']);
+  });
+});
+
+describe("[svm] GRUB's rescue floppy", () => {
+  const long = process.env.VMLAUNCH_LONG === '1' ? undefined : 'takes a minute: only with npm run test:long';
+
+  it('shows its menu, and takes a key', { timeout: 10 * MINUTES }, async ({ skip }) => {
+    if (long !== undefined) skip(long);
+    const packages = await ensurePackages(['grub-rescue-pc'], () => {});
+    const floppy = packages.path('/usr/lib/grub-rescue/grub-rescue-floppy.img');
+    using grub = new Run([floppy, '--host', 'svm'], { stdin: 'pipe' });
+    await grub.hasShown('GNU GRUB  version 2.');
+    await grub.hasShown('The highlighted entry will be executed automatically');
+    grub.process.stdin?.write('c');
+    await grub.hasShown('grub>');
+    grub.process.kill('SIGTERM');
+    expect(await grub.ended()).toMatchObject({ status: 143 });
+  });
+});
