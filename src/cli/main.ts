@@ -40,6 +40,7 @@ function commands(done: (status: number) => void): Command {
 
   const run = program.command('run').description('start a kernel or flat image; the terminal is its serial console');
   withImageOptions(run)
+    .option('--cpus <count>', 'vCPUs, 1 to 255', '1')
     .option('--timeout <seconds>', 'end the machine after so many seconds')
     .option('--reboot', 'start the image again after a reset')
     .option('--without <features>', 'paravirtual features to switch off, by comma: kvmclock,pvEoi, … or all')

@@ -26,6 +26,7 @@ import { waitForReader } from './reader.js';
 import { EscapeFilter, isTerminal, rawTerminal, TERMINAL_ENV } from './terminal.js';
 
 export interface RunOptions extends ImageOptions {
+  readonly cpus: string;
   readonly timeout?: string;
   readonly reboot?: boolean;
   readonly without?: string;
@@ -52,6 +53,7 @@ export async function run(image: string, given: RunOptions): Promise<number> {
 function optionsOf(image: string, options: RunOptions): MachineOptions {
   return {
     ...imageOptions(image, options),
+    cpus: numberOf(options.cpus, '--cpus'),
     timeoutS: numberOf(options.timeout, '--timeout'),
     reboot: options.reboot,
     paravirt: paravirtOf(options.without),
@@ -229,6 +231,7 @@ function argvInside(options: RunOptions): string[] {
     module: modules = [],
     append,
     memory,
+    cpus,
     flat,
     loadAddress,
     unpack,
@@ -248,6 +251,7 @@ function argvInside(options: RunOptions): string[] {
     ...modules.map((text, i) => moduleInside(text, i)),
     ...given('--append', append),
     ...given('--memory', memory),
+    ...given('--cpus', cpus),
     ...given('--flat', flat),
     ...given('--load-address', loadAddress),
     ...given('--firmware', firmware && INSIDE.firmware),

@@ -12,6 +12,7 @@ export async function start(): Promise<number> {
     initrd: guest.initrd,
     append: guest.commandLine,
     memory: '256M',
+    cpus: '1',
     stats: true,
     host,
     clock: 'now',

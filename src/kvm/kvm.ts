@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { VmError } from '../errors.js';
+import { KVM_CAP_MAX_VCPUS, KVM_CAP_NR_VCPUS } from './abi/capabilities.js';
 import { KVM_API_VERSION } from './abi/constants.js';
 import type { IoctlName } from './abi/ioctls.js';
 import { type CpuidEntry, kvmCpuid2, kvmCpuidEntry2, kvmMsrList } from './abi/registers.js';
@@ -8,6 +9,8 @@ import { OwnedFd } from './fd.js';
 import { native } from './native.js';
 import { Vm } from './vm.js';
 
+/** "If the KVM_CAP_NR_VCPUS does not exist, you should assume that max_vcpus is 4" (KVM API 4.7). */
+const FEWEST_MAX_VCPUS = 4;
 /** How many elements a list call is asked for at most; KVM has fewer than 256 CPUID entries and MSRs. */
 const LIST_LIMIT = 4096;
 
@@ -41,6 +44,11 @@ export class Kvm {
   /** KVM_CHECK_EXTENSION (KVM API 4.4) of the system: 0 where the capability is missing, else its value. */
   checkExtension(capability: number): number {
     return call(this.#fd, 'KVM_CHECK_EXTENSION', capability);
+  }
+
+  /** The most vCPUs that a VM can have (KVM API 4.7): where KVM does not say, what it recommends, or 4. */
+  get maxVcpus(): number {
+    return this.checkExtension(KVM_CAP_MAX_VCPUS) || this.checkExtension(KVM_CAP_NR_VCPUS) || FEWEST_MAX_VCPUS;
   }
 
   /** KVM_GET_VCPU_MMAP_SIZE (KVM API 4.5): bytes of a vCPU's mapping, a multiple of 4096. */

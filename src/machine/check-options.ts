@@ -3,7 +3,7 @@ import { types } from 'node:util';
 import { type EntryMode, FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { pvFeatureNames } from '../kvm/cpuid.js';
-import type { MachineOptions, ModuleOptions } from './options.js';
+import { MAX_CPUS, type MachineOptions, type ModuleOptions } from './options.js';
 
 /** Node.js fires a timer of 2^31 ms or more at once. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000);
@@ -17,6 +17,9 @@ interface Rule {
 const isString = (value: unknown): boolean => typeof value === 'string';
 const isNumber = (least: number, most: number) => (value: unknown) =>
   typeof value === 'number' && value >= least && value <= most;
+
+const isWhole = (least: number, most: number) => (value: unknown) =>
+  isNumber(least, most)(value) && Number.isInteger(value);
 
 const BOOLEAN: Rule = { wanted: 'true or false', holds: (value) => typeof value === 'boolean' };
 const TEXT: Rule = { wanted: 'a string', holds: isString };
@@ -48,10 +51,11 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
     holds: (value) => isString(value) || typeof value === 'number',
   },
   unpack: BOOLEAN,
+  cpus: { wanted: `a whole number from 1 to ${MAX_CPUS}`, holds: isWhole(1, MAX_CPUS) },
   flat: oneOf(Object.keys(MODES)),
   loadAddress: {
     wanted: 'a whole number from 0 on',
-    holds: (value) => isNumber(0, Number.MAX_SAFE_INTEGER)(value) && Number.isInteger(value),
+    holds: isWhole(0, Number.MAX_SAFE_INTEGER),
   },
   firmware: FILE,
   timeoutS: { wanted: `a number of seconds from 0 to ${MAX_TIMEOUT_S}`, holds: isNumber(0, MAX_TIMEOUT_S) },

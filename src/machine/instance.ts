@@ -2,7 +2,6 @@ import { Worker } from 'node:worker_threads';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
-import { KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE } from '../kvm/abi/constants.js';
 import { filterCpuid, type ParavirtFeatures } from '../kvm/cpuid.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
@@ -14,13 +13,14 @@ import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
 import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
+import { IdleWatch } from './idle-watch.js';
 import { furnish, loadSegments, mapFirmware } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import type { ThreadEnd } from './thread-end.js';
 import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 
-/** How often a vCPU without exits is asked whether it is halted for good. */
+/** How often vCPUs without exits are asked whether they are halted for good. */
 const HALT_CHECK_MS = 1000;
 /** Between two kicks of a vCPU that has not stopped yet. */
 const KICK_AGAIN_MS = 5;
@@ -62,13 +62,14 @@ export class Instance {
   readonly #vm: Vm;
   readonly #pcMemory: PcMemory;
   readonly #pc: Pc;
+  readonly #idleWatch: IdleWatch;
   #resolveEnded: (end: ThreadEnd) => void = () => {};
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
   #haltCheck: NodeJS.Timeout | undefined;
   #inputWaits: NodeJS.Timeout | undefined;
   #kickAgain: NodeJS.Timeout | undefined;
-  #exitsAtLastCheck: readonly number[] = [];
+  #endedBy: Cpu | undefined;
   #closed = false;
 
   /** @throws VmError where KVM refuses, or the plan does not fit the RAM; nothing is left behind then */
@@ -84,8 +85,13 @@ export class Instance {
       furnish(this.#vm, this.#ram);
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
-      this.cpus = Array.from({ length: options.cpus }, (_, id) => this.#createCpu(id));
+      this.cpus = this.#createCpus();
       this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
+      this.#idleWatch = new IdleWatch(
+        this.cpus.map(({ control }) => control),
+        () => this.#kick(),
+        () => this.stop({ reason: 'halted' }),
+      );
       this.#load(options.plan);
     } catch (error) {
       this.#release();
@@ -93,12 +99,17 @@ export class Instance {
     }
   }
 
+  /** The vCPU whose end was the machine's, once one has ended. */
+  get endedBy(): Cpu | undefined {
+    return this.#endedBy;
+  }
+
   /** Starts the vCPU threads. */
   start(): void {
     running.add(this);
     this.#threadsLeft = this.cpus.length;
     for (const cpu of this.cpus) this.#startThread(cpu);
-    this.#haltCheck = setInterval(() => this.#askIdleCpus(), HALT_CHECK_MS);
+    this.#haltCheck = setInterval(() => this.#idleWatch.look(), HALT_CHECK_MS);
     this.#haltCheck.unref();
     this.activity.start();
   }
@@ -166,14 +177,16 @@ export class Instance {
     releaseRam([...this.#ram, ...this.#rom]);
   }
 
-  #createCpu(id: number): Cpu {
+  /** The first is the boot CPU; KVM lets the others wait for their INIT and SIPI. */
+  #createCpus(): Cpu[] {
     const { kvm, cpus, paravirt } = this.#options;
-    const vcpu = this.#vm.createVcpu(id);
+    const supported = kvm.getSupportedCpuid();
     const tscDeadline = kvm.checkExtension(KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-    vcpu.setCpuid2(
-      filterCpuid(kvm.getSupportedCpuid(), { cpuIndex: id, cpuCount: cpus, features: paravirt, tscDeadline }),
-    );
-    return { vcpu, control: new ControlBlock(ControlBlock.makeBuffer()) };
+    return Array.from({ length: cpus }, (_, id) => {
+      const vcpu = this.#vm.createVcpu(id);
+      vcpu.setCpuid2(filterCpuid(supported, { cpuIndex: id, cpuCount: cpus, features: paravirt, tscDeadline }));
+      return { vcpu, control: new ControlBlock(ControlBlock.makeBuffer()) };
+    });
   }
 
   #load(plan: BootPlan): void {
@@ -208,10 +221,11 @@ export class Instance {
     return new Pc(this.#pcMemory, wiring, { ramBytes });
   }
 
-  #startThread({ vcpu, control }: Cpu): void {
+  #startThread(cpu: Cpu): void {
+    const { vcpu, control } = cpu;
     const { console, timed } = this.#options;
     const worker = new Worker(new URL('./vcpu-thread.js', import.meta.url), { stdin: false });
-    worker.on('message', (message: ThreadMessage) => this.#onMessage(message));
+    worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
     worker.on('error', (error) => {
       message = error.stack ?? error.message;
@@ -220,7 +234,7 @@ export class Instance {
       // One that went without its own word, by an error, terminate() or a failed start: 'exit' comes last, and once.
       if (control.state === STATE_ENDED) return;
       control.state = STATE_ENDED;
-      this.#threadEnded({ reason: 'bug', message });
+      this.#threadEnded(cpu, { reason: 'bug', message });
     });
     const job: VcpuJob = {
       vcpu: vcpu.handle,
@@ -228,6 +242,7 @@ export class Instance {
       pc: this.#pcMemory,
       ram: this.#ram,
       control: control.buffer,
+      startsAfter: this.cpus[0] === cpu ? this.cpus.slice(1).map((other) => other.control.buffer) : [],
       output: console.outputRing.buffer,
       input: console.inputRing.buffer,
       timed,
@@ -235,7 +250,7 @@ export class Instance {
     worker.postMessage(job);
   }
 
-  #onMessage(message: ThreadMessage): void {
+  #onMessage(cpu: Cpu, message: ThreadMessage): void {
     switch (message.type) {
       case 'output':
         return this.#options.console.outputHasCome();
@@ -244,40 +259,23 @@ export class Instance {
       case 'timers':
         return this.#pc.runTimers();
       case 'inspected':
-        return this.#endIfHalted();
+        return this.#idleWatch.answered();
       case 'ended':
-        return this.#threadEnded(message.end);
+        return this.#threadEnded(cpu, message.end);
     }
   }
 
-  #threadEnded(end: ThreadEnd): void {
+  #threadEnded(cpu: Cpu, end: ThreadEnd): void {
     this.#threadsLeft--;
-    this.#end ??= end;
+    if (this.#end === undefined) {
+      this.#end = end;
+      this.#endedBy = cpu;
+    }
     if (this.#threadsLeft > 0) return this.stop();
     clearInterval(this.#haltCheck);
     this.#pc.stopTimers();
     running.delete(this);
     this.#resolveEnded(this.#end);
-  }
-
-  /** A vCPU that is halted inside KVM makes no exits: ask those that made none since the last time. */
-  #askIdleCpus(): void {
-    const exits = this.cpus.map(({ control }) => control.exits);
-    this.cpus.forEach((cpu, i) => {
-      if (exits[i] !== this.#exitsAtLastCheck[i]) return;
-      cpu.control.requestInspection();
-      kickCpu(cpu);
-    });
-    this.#exitsAtLastCheck = exits;
-  }
-
-  #endIfHalted(): void {
-    const dead = this.cpus.every(({ control }) => {
-      const { mpState, interruptFlag, answers } = control.fields;
-      if (answers === 0) return false;
-      return mpState === KVM_MP_STATE_HALTED ? interruptFlag === 0 : mpState !== KVM_MP_STATE_RUNNABLE;
-    });
-    if (dead && this.#end === undefined) this.stop({ reason: 'halted' });
   }
 }
 

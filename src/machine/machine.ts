@@ -12,7 +12,7 @@ import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
 import { fileBytes, mayHoldFloppy, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
-import { DEFAULT_COMMAND_LINE, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
+import { DEFAULT_COMMAND_LINE, DEFAULT_CPUS, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
 import { type PostMortem, postMortem } from './post-mortem.js';
@@ -21,7 +21,6 @@ import type { ThreadEnd } from './thread-end.js';
 
 /** A guest that said it panicked and then sends nothing for so long has stopped. */
 const PANIC_SILENCE_MS = 2000;
-const CPUS = 1;
 
 /**
  * A virtual machine. `create` makes it, `start` runs it, `ended` tells how it ended, `close` gives everything back.
@@ -69,6 +68,7 @@ export class Machine {
     const { ramBytes, plan } = planMachine(options);
     const kvm = Kvm.open(options.kvmPath);
     try {
+      checkCpus(kvm, options.cpus ?? DEFAULT_CPUS);
       return new Machine(options, ramBytes, plan, kvm);
     } catch (error) {
       kvm.close();
@@ -143,12 +143,12 @@ export class Machine {
   }
 
   #powerOn(): Instance {
-    const { paravirt = {}, timed = false } = this.#options;
+    const { cpus = DEFAULT_CPUS, paravirt = {}, timed = false } = this.#options;
     return new Instance({
       kvm: this.#kvm,
       plan: this.plan,
       ramBytes: this.#ramBytes,
-      cpus: CPUS,
+      cpus,
       paravirt,
       timed,
       console: this.#console,
@@ -217,9 +217,9 @@ export class Machine {
   }
 
   #fault(end: ThreadEnd & { reason: 'exit' | 'run-failed' }): VmError {
-    const [cpu] = this.#instance.cpus;
-    if (cpu === undefined) return new VmError('BUG', 'a machine without a vCPU');
-    return faultError(end, cpu.vcpu, this.#instance.memory);
+    const { endedBy, memory } = this.#instance;
+    if (endedBy === undefined) return new VmError('BUG', 'a fault without a vCPU');
+    return faultError(end, endedBy.vcpu, memory);
   }
 
   #onOutput(chunk: Uint8Array): void {
@@ -284,8 +284,8 @@ export function lacksFirmware(options: MachineOptions): boolean {
 /** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
 export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
   checkOptions(options);
-  const { form, commandLine, initrd, modules = [], flat, loadAddress, firmware, unpack = true } = options;
-  const { address: rsdp, bytes: tables } = pcAcpiTables(CPUS);
+  const { form, commandLine, initrd, modules = [], flat, loadAddress, cpus = DEFAULT_CPUS, firmware, unpack = true } = options;
+  const { address: rsdp, bytes: tables } = pcAcpiTables(cpus);
   const boot = {
     ramBytes: memorySize(options.memory ?? DEFAULT_MEMORY),
     form,
@@ -302,6 +302,15 @@ export function bootInput(options: MachineOptions): { readonly image: Uint8Array
     firmware: firmware === undefined ? undefined : fileBytes(firmware, 'firmware'),
   };
   return { image: fileBytes(options.image, 'image'), boot };
+}
+
+/** @throws VmError KVM_UNSUPPORTED where this KVM has not so many vCPUs for one machine */
+function checkCpus(kvm: Kvm, cpus: number): void {
+  const { maxVcpus: most } = kvm;
+  if (cpus <= most) return;
+  throw new VmError('KVM_UNSUPPORTED', `this KVM gives a machine at most ${most} vCPUs, not ${cpus}`, {
+    hint: `Give the machine ${most} or fewer.`,
+  });
 }
 
 function asVmError(error: unknown): VmError {

@@ -25,6 +25,8 @@ export interface MachineOptions {
   readonly commandLine?: string | undefined;
   /** RAM: bytes, or text such as "256M" or "2G". Default 256 MiB. */
   readonly memory?: number | string | undefined;
+  /** vCPUs: 1 (the default) to 255, and no more than the host's KVM gives to one machine. */
+  readonly cpus?: number | undefined;
   /** Takes the image as a flat one, entered in this mode. */
   readonly flat?: EntryMode | undefined;
   /** Unpacks a bzImage here, which spares the guest doing so and takes KASLR from it. Default true. */
@@ -46,6 +48,9 @@ export interface MachineOptions {
 }
 
 export const DEFAULT_MEMORY = '256M';
+export const DEFAULT_CPUS = 1;
+/** Local APIC IDs of 8 bits; 255 addresses all of them (SDM volume 3, 11.6.1 and 11.4.6). */
+export const MAX_CPUS = 255;
 export const DEFAULT_COMMAND_LINE = 'console=ttyS0';
 const PAGE = 4096;
 const MIN_MEMORY = 2 * MIB;

@@ -6,15 +6,18 @@ import { Vm, type VmHandle } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import type { RamPiece } from '../memory/ram.js';
 import { ByteRing } from '../memory/ring.js';
-import { ConsoleSender } from './console-sender.js';
-import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING } from './control.js';
+import { makeSender } from './console-sender.js';
+import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { Pc, type PcMemory } from './pc.js';
 import type { ThreadEnd } from './thread-end.js';
 
 const EINTR = 4;
+/** From a vCPU that waited for INIT or SIPI: it has been woken, and runs at the next KVM_RUN. */
 const EAGAIN = 11;
+/** How long another vCPU's start is waited for before the stop is looked for again. */
+const STOP_CHECK_MS = 20;
 
 /** What a vCPU thread is given. */
 export interface VcpuJob {
@@ -23,6 +26,8 @@ export interface VcpuJob {
   readonly pc: PcMemory;
   readonly ram: readonly RamPiece[];
   readonly control: SharedArrayBuffer;
+  /** Control blocks of the vCPUs that must be there first: the boot CPU finds all others waiting, as on a PC. */
+  readonly startsAfter: readonly SharedArrayBuffer[];
   readonly output: SharedArrayBuffer;
   readonly input: SharedArrayBuffer;
   /** Whether the time inside KVM_RUN is taken. */
@@ -52,7 +57,8 @@ class VcpuThread {
     this.#vcpu = Vcpu.fromHandle(job.vcpu);
     const { fields, byReason, exitLog } = this.#control;
     const sendWord = (): void => post({ type: 'output' });
-    const output = new ConsoleSender(new ByteRing(job.output), sendWord, () => this.#control.command === COMMAND_STOP);
+    const isStopped = (): boolean => this.#isStopped;
+    const output = makeSender(new ByteRing(job.output), { sendWord, isStopped, threads: job.pc.cpus });
     const input = new ByteRing(job.input);
     const half = input.capacity / 2;
     const pc = new Pc(job.pc, {
@@ -93,6 +99,18 @@ class VcpuThread {
     };
   }
 
+  get #isStopped(): boolean {
+    return this.#control.command === COMMAND_STOP;
+  }
+
+  /** Waits until these vCPUs are inside their loops, or it is to stop. */
+  waitFor(others: readonly SharedArrayBuffer[]): void {
+    for (const buffer of others) {
+      const other = new ControlBlock(buffer);
+      while (other.state === STATE_STARTING && !this.#isStopped) other.waitWhile(STATE_STARTING, STOP_CHECK_MS);
+    }
+  }
+
   run(): ThreadEnd {
     const { fields } = this.#control;
     fields.tid = native.gettid();
@@ -100,7 +118,7 @@ class VcpuThread {
     fields.startNs = native.monotonicNs();
     fields.startTicks = native.rdtsc();
     try {
-      if (this.#control.command !== COMMAND_STOP) makeLoop(this.#context)();
+      if (!this.#isStopped) makeLoop(this.#context)();
     } catch (error) {
       this.#end = {
         reason: 'bug',
@@ -128,7 +146,7 @@ class VcpuThread {
     }
     this.#vcpu.page.immediateExit = 0;
     // Read after immediateExit is cleared: a stop that comes later sets it again, and kicks.
-    if (this.#control.command === COMMAND_STOP) return false;
+    if (this.#isStopped) return false;
     const { fields } = this.#control;
     fields.mpState = this.#vcpu.getMpState();
     fields.interruptFlag = (this.#vcpu.getRegs().rflags & RFLAGS_IF) === 0n ? 0 : 1;
@@ -150,7 +168,9 @@ port.once('message', (job: VcpuJob) => {
   const control = new ControlBlock(job.control);
   let end: ThreadEnd;
   try {
-    end = new VcpuThread(job).run();
+    const thread = new VcpuThread(job);
+    thread.waitFor(job.startsAfter);
+    end = thread.run();
   } catch (error) {
     end = { reason: 'bug', message: messageOf(error) };
   }

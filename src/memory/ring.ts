@@ -1,20 +1,27 @@
 /**
  * A bounded byte queue in shared memory between one producing and one consuming thread. Head and tail are counts
- * modulo 2^32, read and written with Atomics: a typed array's plain access has no ordering.
+ * modulo 2^32, read and written with Atomics: a typed array's plain access has no ordering. Where several threads
+ * produce, each holds the lock `producing` meanwhile.
  */
+import { Lock } from './lock.js';
+
 const HEAD = 0;
 const TAIL = 1;
 const WANTED = 2;
+const PRODUCING = 3;
 const INDEX_BYTES = 16;
 
 export class ByteRing {
   readonly #indices: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #mask: number;
+  /** Makes one producer of several threads. */
+  readonly producing: Lock;
 
   /** @param buffer made by `ringBuffer` */
   constructor(readonly buffer: SharedArrayBuffer) {
-    this.#indices = new Int32Array(buffer, 0, 3);
+    this.#indices = new Int32Array(buffer, 0, INDEX_BYTES / 4);
+    this.producing = new Lock(this.#indices, PRODUCING);
     this.#bytes = new Uint8Array(buffer, INDEX_BYTES);
     this.#mask = this.#bytes.length - 1;
   }

@@ -116,8 +116,10 @@ describe('output of another thread', () => {
       const { parentPort, workerData } = require('node:worker_threads');
       (async () => {
         const { ByteRing } = await import(${at('memory/ring.js')});
-        const { ConsoleSender } = await import(${at('machine/console-sender.js')});
-        const sender = new ConsoleSender(new ByteRing(workerData), () => parentPort.postMessage('word'), () => false);
+        const { makeSender } = await import(${at('machine/console-sender.js')});
+        const sender = makeSender(new ByteRing(workerData), {
+          sendWord: () => parentPort.postMessage('word'), isStopped: () => false, threads: 1,
+        });
         for (let i = 0; i < ${length}; i++) sender.write((i * 7 + (i >> 8)) & 0xff);
         parentPort.postMessage('end');
       })();`;

@@ -22,6 +22,7 @@ const ALL: Required<MachineOptions> = {
   commandLine: 'console=ttyS0 quiet',
   memory: '256M',
   unpack: false,
+  cpus: 16,
   flat: 'long',
   loadAddress: 0x200000,
   firmware: 'bios.bin',
