@@ -48,7 +48,7 @@ export interface PcMemory {
 
 /** What a PC's devices reach outside. */
 export interface PcWiring {
-  readonly vm: Vm;
+  readonly vm: Pick<Vm, 'irqLine'>;
   readonly memory: DmaMemory;
   readonly console: ByteSink;
   readonly input: ByteSource;
@@ -245,7 +245,7 @@ function cmosSizes(ramBytes: number): { below4GiB: number; above4GiB: number } {
 /** A line of KVM's PIC and I/O APIC: told only when its level changes. The device's lock covers it. */
 class IsaLine implements InterruptLine {
   constructor(
-    private readonly vm: Vm,
+    private readonly vm: PcWiring['vm'],
     private readonly irq: number,
     private readonly levels: Uint8Array,
   ) {}
