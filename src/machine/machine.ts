@@ -284,7 +284,17 @@ export function lacksFirmware(options: MachineOptions): boolean {
 /** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
 export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
   checkOptions(options);
-  const { form, commandLine, initrd, modules = [], flat, loadAddress, cpus = DEFAULT_CPUS, firmware, unpack = true } = options;
+  const {
+    form,
+    commandLine,
+    initrd,
+    modules = [],
+    flat,
+    loadAddress,
+    cpus = DEFAULT_CPUS,
+    firmware,
+    unpack = true,
+  } = options;
   const { address: rsdp, bytes: tables } = pcAcpiTables(cpus);
   const boot = {
     ramBytes: memorySize(options.memory ?? DEFAULT_MEMORY),

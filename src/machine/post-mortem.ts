@@ -52,6 +52,8 @@ export interface StoppedCpu {
 /** A power-on of a machine, all of whose threads have ended. */
 export interface StoppedInstance {
   readonly cpus: readonly StoppedCpu[];
+  /** The vCPU that ended the machine; undefined where it was the main thread. */
+  readonly endedBy?: StoppedCpu | undefined;
   readonly memory: GuestMemory;
   readonly activity: Pick<ActivityWatch, 'of'>;
   /** The device at a port (`pio`) or guest-physical address (`mmio`), by name. */
@@ -73,8 +75,9 @@ export function postMortem(
   const reason = reasonOf(end, threadEnd);
   if (reason === undefined) return undefined;
   const isStopped = end.reason === 'timeout';
-  const cpus = isStopped ? instance.cpus : instance.cpus.slice(0, 1);
-  return { reason, output, vcpus: cpus.map((cpu, i) => examine(cpu, i, instance, { isStopped, flavour })) };
+  const { endedBy = instance.cpus[0] } = instance;
+  const cpus = isStopped ? instance.cpus : instance.cpus.filter((cpu) => cpu === endedBy);
+  return { reason, output, vcpus: cpus.map((cpu) => examine(cpu, cpu.vcpu.id, instance, { isStopped, flavour })) };
 }
 
 function reasonOf(end: MachineEnd, threadEnd: ThreadEnd): string | undefined {
