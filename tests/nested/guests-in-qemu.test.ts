@@ -94,7 +94,7 @@ function start(image: string, boot: readonly string[] = ['-kernel', join(IMAGES,
   };
 }
 
-const floppy = (image: string) => ['-drive', `format=raw,if=floppy,file=${join(IMAGES, `${image}.bin`)}`];
+const floppy = (image: string) => ['-boot', 'a', '-drive', `format=raw,if=floppy,file=${join(IMAGES, `${image}.bin`)}`];
 
 function startKernel({ image, commandLine, cpus = 1 }: Kernel): Guest {
   const append = commandLine === undefined ? [] : ['-append', commandLine];
