@@ -15,14 +15,14 @@ const BDA = {
   extendedDataAreaSegment: 0x0e,
   memorySizeKib: 0x13,
 } as const;
-const COM1 = 0x3f8;
+export const COM1_PORT = 0x3f8;
 
 /** Puts it, unless the image itself lies there. */
 export function putBiosData(layout: Layout): void {
   if (!layout.isFree(BIOS_DATA_ADDRESS, BIOS_DATA_BYTES)) return;
   const bytes = new Uint8Array(BIOS_DATA_BYTES);
   const view = viewOf(bytes);
-  view.setUint16(BDA.serialPort1, COM1, true);
+  view.setUint16(BDA.serialPort1, COM1_PORT, true);
   view.setUint16(BDA.extendedDataAreaSegment, LOW_RAM_END >> 4, true);
   view.setUint16(BDA.memorySizeKib, LOW_RAM_END / 1024, true);
   layout.fix({ address: BIOS_DATA_ADDRESS, bytes, what: 'BIOS data area' });

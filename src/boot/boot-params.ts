@@ -6,6 +6,7 @@ import { VmError } from '../errors.js';
 import { e820Map } from '../memory/map.js';
 import type { Layout } from './layout.js';
 import { HDR, HEADER_START } from './linux-header.js';
+import { E820_ENTRY_BYTES, fillMemoryMap, setU64 } from './memory-map.js';
 import { PAGE_BYTES } from './place.js';
 import { zeroTerminated } from './text.js';
 
@@ -17,7 +18,6 @@ export const BOOT_PARAMS = {
   e820_table: 0x2d0,
 } as const;
 export const BOOT_PARAMS_BYTES = 0x1000;
-export const E820_ENTRY_BYTES = 20;
 
 /** Fields of struct screen_info (Linux include/uapi/linux/screen_info.h) and what a BIOS leaves: text mode 3. */
 export const SCREEN_INFO = {
@@ -92,12 +92,7 @@ function fill(bytes: Uint8Array, options: BootParamsOptions, ramBytes: number, c
   setU64(page, BOOT_PARAMS.acpi_rsdp_addr, options.rsdp ?? 0);
   const map = e820Map(ramBytes);
   page.setUint8(BOOT_PARAMS.e820_entries, map.length);
-  for (const [i, entry] of map.entries()) {
-    const at = BOOT_PARAMS.e820_table + i * E820_ENTRY_BYTES;
-    setU64(page, at, entry.start);
-    setU64(page, at + 8, entry.size);
-    page.setUint32(at + 16, entry.type, true);
-  }
+  fillMemoryMap(page, BOOT_PARAMS.e820_table, map, E820_ENTRY_BYTES);
 }
 
 /** The screen, so that the kernel's VGA console takes it. */
@@ -109,10 +104,4 @@ function fillScreenInfo(page: DataView): void {
   page.setUint8(at('orig_video_lines'), TEXT_MODE.lines);
   page.setUint8(at('orig_video_isVGA'), VIDEO_TYPE_VGAC);
   page.setUint16(at('orig_video_points'), TEXT_MODE.points, true);
-}
-
-/** `value` below 2^53. */
-export function setU64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value >>> 0, true);
-  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
 }

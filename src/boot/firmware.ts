@@ -5,8 +5,11 @@
 import type { FwCfgFile } from '../devices/fw-cfg.js';
 import { VmError } from '../errors.js';
 import { e820Map, FIRMWARE_AREA_START, HOLE_END, MIB } from '../memory/map.js';
+import { COM1_PORT } from './bios-data.js';
+import { E820_ENTRY_BYTES, memoryMapTable, setU64 } from './memory-map.js';
 import { checkRam, hex, PAGE_BYTES, sizeText } from './place.js';
 import { type BootPlan, type Firmware, RESET_VECTOR, type Segment } from './plan.js';
+import { zeroTerminated } from './text.js';
 
 export interface FirmwareOptions {
   /** RAM of the machine, in bytes. */
@@ -28,7 +31,8 @@ const FLOPPY_SIZES = [160, 180, 320, 360, 720, 1200, 1440, 2880].map((size) => s
 /** SeaBIOS copies the image to the end of the RAM, and needs room for itself. */
 const LEAST_RAM = 4 * MIB;
 
-const COM1 = 0x3f8;
+/** The floppy image, as SeaBIOS names it among what it can boot. */
+const BOOT_ORDER = '/rom@floppyimg/image';
 
 /**
  * Plans the boot of a boot sector or floppy image. An image that is no disk's size is padded with zeros to 1.44 MB,
@@ -96,35 +100,18 @@ function floppyOf(image: Uint8Array): Uint8Array {
 
 function filesFor(floppy: Uint8Array, ramBytes: number): readonly FwCfgFile[] {
   return [
-    { name: 'etc/e820', bytes: e820Table(ramBytes) },
+    { name: 'etc/e820', bytes: memoryMapTable(e820Map(ramBytes), E820_ENTRY_BYTES) },
     // The PIT's line is wired to pin 2 of the I/O APIC, not to pin 0.
     { name: 'etc/irq0-override', bytes: number64(1) },
-    { name: 'etc/sercon-port', bytes: number64(COM1) },
+    { name: 'etc/sercon-port', bytes: number64(COM1_PORT) },
     { name: 'etc/show-boot-menu', bytes: number64(0) },
-    { name: 'bootorder', bytes: zeroEnded('/rom@floppyimg/image') },
+    { name: 'bootorder', bytes: zeroTerminated(BOOT_ORDER, 'boot order', BOOT_ORDER.length) },
     { name: 'floppyimg/image', bytes: floppy },
   ];
 }
 
-/** struct e820_entry (Linux, arch/x86/include/uapi/asm/bootparam.h): address and size (64 bits), type (32 bits). */
-const E820_ENTRY_BYTES = 20;
-
-function e820Table(ramBytes: number): Uint8Array {
-  const entries = e820Map(ramBytes);
-  const view = new DataView(new ArrayBuffer(entries.length * E820_ENTRY_BYTES));
-  for (const [i, { start, size, type }] of entries.entries()) {
-    const at = i * E820_ENTRY_BYTES;
-    view.setBigUint64(at, BigInt(start), true);
-    view.setBigUint64(at + 8, BigInt(size), true);
-    view.setUint32(at + 16, type, true);
-  }
-  return new Uint8Array(view.buffer);
-}
-
 function number64(value: number): Uint8Array {
   const view = new DataView(new ArrayBuffer(8));
-  view.setUint32(0, value, true);
+  setU64(view, 0, value);
   return new Uint8Array(view.buffer);
 }
-
-const zeroEnded = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0`);

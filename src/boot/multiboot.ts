@@ -3,11 +3,11 @@
  * 3.3 (boot information). Left out: symbol tables, drives, BIOS tables, APM, VBE, the boot device.
  */
 import { e820Map } from '../memory/map.js';
-import { setU64 } from './boot-params.js';
 import { checkEntryWithin, entryAddress, fixElf } from './elf.js';
 import { isElf, readElf, viewOf } from './elf-file.js';
 import { flatEntry } from './flat-entry.js';
 import { Layout } from './layout.js';
+import { E820_ENTRY_BYTES, fillMemoryMap, setU64 } from './memory-map.js';
 import {
   addressedSegment,
   findHeader,
@@ -79,8 +79,8 @@ const INFO_BOOT_LOADER_NAME = 1 << 9;
 const INFO_FRAMEBUFFER_INFO = 1 << 12;
 /** mod_start, mod_end, string, reserved. */
 const MODULE_BYTES = 16;
-/** size (of what follows), base, length, type. */
-const MMAP_ENTRY_BYTES = 24;
+/** The size of what follows, then an entry of e820. */
+const MMAP_ENTRY_BYTES = 4 + E820_ENTRY_BYTES;
 
 const isHeader = (view: DataView, at: number): boolean =>
   view.getUint32(at, true) === MULTIBOOT_HEADER_MAGIC &&
@@ -190,13 +190,9 @@ function fillTextScreen(info: DataView): void {
 
 function memoryMap(ramBytes: number): Uint8Array {
   const map = e820Map(ramBytes);
-  const view = new DataView(new ArrayBuffer(map.length * MMAP_ENTRY_BYTES));
-  for (const [i, { start, size, type }] of map.entries()) {
-    const at = i * MMAP_ENTRY_BYTES;
-    view.setUint32(at, MMAP_ENTRY_BYTES - 4, true);
-    setU64(view, at + 4, start);
-    setU64(view, at + 12, size);
-    view.setUint32(at + 20, type, true);
-  }
-  return new Uint8Array(view.buffer);
+  const table = new Uint8Array(map.length * MMAP_ENTRY_BYTES);
+  const view = viewOf(table);
+  for (const i of map.keys()) view.setUint32(i * MMAP_ENTRY_BYTES, E820_ENTRY_BYTES, true);
+  fillMemoryMap(view, MMAP_ENTRY_BYTES - E820_ENTRY_BYTES, map, MMAP_ENTRY_BYTES);
+  return table;
 }

@@ -4,12 +4,13 @@
  */
 import { VmError } from '../errors.js';
 import { e820Map } from '../memory/map.js';
-import { setU64 } from './boot-params.js';
+import { RSDP_V1_BYTES } from './acpi/tables.js';
 import { memoryOf } from './check-plan.js';
 import { checkEntryWithin, elfSegments, entryAddress } from './elf.js';
 import { isElf, readElf, viewOf } from './elf-file.js';
 import { flatEntry } from './flat-entry.js';
 import { Layout } from './layout.js';
+import { memoryMapTable, setU64 } from './memory-map.js';
 import {
   addressedSegment,
   invalid,
@@ -31,7 +32,6 @@ import { zeroTerminated } from './text.js';
 const MULTIBOOT2_BOOTLOADER_MAGIC = 0x36d76289;
 const TAG_ALIGN = 8;
 const MMAP_ENTRY_BYTES = 24;
-const RSDP_V1_BYTES = 20;
 
 /**
  * Plans the boot of a multiboot 2 image. The plan's segments refer to `image`, `initrd` and the modules.
@@ -118,7 +118,7 @@ function infoTags(
       tag(INFO_TAG.MODULE, words(start, end), text('module command line', line)),
     ),
     tag(INFO_TAG.BASIC_MEMINFO, words(lower, upper)),
-    tag(INFO_TAG.MMAP, words(MMAP_ENTRY_BYTES, 0), memoryMap(ramBytes)),
+    tag(INFO_TAG.MMAP, words(MMAP_ENTRY_BYTES, 0), memoryMapTable(e820Map(ramBytes), MMAP_ENTRY_BYTES)),
   ];
   if (textScreen) tags.push(tag(INFO_TAG.FRAMEBUFFER, screen()));
   if (rsdpBytes) {
@@ -141,17 +141,6 @@ function words(...values: number[]): Uint8Array {
 }
 
 const text = (what: string, value: string): Uint8Array => zeroTerminated(value, what, TEXT_MAX);
-
-function memoryMap(ramBytes: number): Uint8Array {
-  const map = e820Map(ramBytes);
-  const view = new DataView(new ArrayBuffer(map.length * MMAP_ENTRY_BYTES));
-  for (const [i, { start, size, type }] of map.entries()) {
-    setU64(view, i * MMAP_ENTRY_BYTES, start);
-    setU64(view, i * MMAP_ENTRY_BYTES + 8, size);
-    view.setUint32(i * MMAP_ENTRY_BYTES + 16, type, true);
-  }
-  return new Uint8Array(view.buffer);
-}
 
 /** The framebuffer tag without its type and size: address, pitch, width, height, depth, type, reserved. */
 function screen(): Uint8Array {

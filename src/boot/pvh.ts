@@ -4,22 +4,23 @@
  */
 import { VmError } from '../errors.js';
 import { e820Map } from '../memory/map.js';
-import { putInitrd, setU64 } from './boot-params.js';
+import { putInitrd } from './boot-params.js';
 import { checkEntryWithin, fixElf, isLinuxElf } from './elf.js';
 import { type ElfFile, isElf, readElf, viewOf } from './elf-file.js';
 import { flatEntry } from './flat-entry.js';
 import { Layout } from './layout.js';
+import { memoryMapTable, setU64 } from './memory-map.js';
 import { type BootModule, checkModule } from './modules.js';
 import type { BootPlan } from './plan.js';
 import { zeroTerminated } from './text.js';
 
 const XEN_ELFNOTE_PHYS32_ENTRY = 18;
 
-const XEN_HVM_START_MAGIC_VALUE = 0x336ec578;
+export const XEN_HVM_START_MAGIC_VALUE = 0x336ec578;
 /** Version 1 brought the memory map. */
-const START_INFO_VERSION = 1;
+export const START_INFO_VERSION = 1;
 /** Offsets in struct hvm_start_info. */
-const START_INFO = {
+export const START_INFO = {
   magic: 0,
   version: 4,
   nr_modules: 12,
@@ -33,7 +34,7 @@ const START_INFO_BYTES = 56;
 /** struct hvm_modlist_entry: paddr, size, cmdline_paddr, reserved, 64 bits each. */
 const MODLIST_ENTRY_BYTES = 32;
 /** struct hvm_memmap_table_entry: addr and size of 64 bits, type and reserved of 32. Types are e820's. */
-const MEMMAP_ENTRY_BYTES = 24;
+export const MEMMAP_ENTRY_BYTES = 24;
 const COMMAND_LINE_MAX = 0xffff;
 
 export interface PvhOptions {
@@ -102,25 +103,14 @@ function putStartInfo(layout: Layout, options: PvhOptions): number {
   const commandLine = zeroTerminated(options.commandLine, 'command line', COMMAND_LINE_MAX);
   setU64(page, START_INFO.cmdline_paddr, layout.putLow('command line', commandLine));
   setU64(page, START_INFO.rsdp_paddr, options.rsdp ?? 0);
-  const map = memoryMap(layout.ramBytes);
-  setU64(page, START_INFO.memmap_paddr, layout.putLow('memory map', map));
-  page.setUint32(START_INFO.memmap_entries, map.length / MEMMAP_ENTRY_BYTES, true);
+  const map = e820Map(layout.ramBytes);
+  setU64(page, START_INFO.memmap_paddr, layout.putLow('memory map', memoryMapTable(map, MEMMAP_ENTRY_BYTES)));
+  page.setUint32(START_INFO.memmap_entries, map.length, true);
   const modules = putModules(layout, options);
   if (modules.length === 0) return address;
   page.setUint32(START_INFO.nr_modules, modules.length / MODLIST_ENTRY_BYTES, true);
   setU64(page, START_INFO.modlist_paddr, layout.putLow('module list', modules));
   return address;
-}
-
-function memoryMap(ramBytes: number): Uint8Array {
-  const map = e820Map(ramBytes);
-  const view = new DataView(new ArrayBuffer(map.length * MEMMAP_ENTRY_BYTES));
-  for (const [i, { start, size, type }] of map.entries()) {
-    setU64(view, i * MEMMAP_ENTRY_BYTES, start);
-    setU64(view, i * MEMMAP_ENTRY_BYTES + 8, size);
-    view.setUint32(i * MEMMAP_ENTRY_BYTES + 16, type, true);
-  }
-  return new Uint8Array(view.buffer);
 }
 
 /** The module list; the modules go as high as possible below the hole. */

@@ -1,7 +1,15 @@
 import fs from 'node:fs';
 import { readElf } from '../boot/elf-file.js';
-import { pvhEntry } from '../boot/pvh.js';
+import { memoryMapTable, setU64 } from '../boot/memory-map.js';
+import {
+  MEMMAP_ENTRY_BYTES,
+  pvhEntry,
+  START_INFO as START_INFO_FIELDS,
+  START_INFO_VERSION,
+  XEN_HVM_START_MAGIC_VALUE,
+} from '../boot/pvh.js';
 import { VmError } from '../errors.js';
+import { E820_RAM, E820_RESERVED, MIB } from '../memory/map.js';
 
 /**
  * Starts a kernel in Bochs through its PVH entry (xen/include/public/arch-x86/hvm/start_info.h): what bochs-shim.c
@@ -9,12 +17,8 @@ import { VmError } from '../errors.js';
  */
 const START_INFO = 0x6000;
 const INITRAMFS = 0x800_0000;
-const MIB = 1 << 20;
-
-const XEN_HVM_START_MAGIC_VALUE = 0x336ec578;
-const XEN_HVM_MEMMAP_TYPE_RAM = 1;
-const XEN_HVM_MEMMAP_TYPE_RESERVED = 2;
-const XEN_HVM_MEMMAP_TYPE_ACPI = 3;
+/** ACPI reclaim memory (ACPI 6.4, table 15.4). */
+const E820_ACPI = 3;
 
 export interface PvhPlanOptions {
   /** Path of an uncompressed kernel. */
@@ -68,30 +72,28 @@ function startInfo(initramfsSize: number, memoryMib: number, commandLine: string
   const MEMORY_MAP = 128;
   const COMMAND_LINE = 512;
   const page = Buffer.alloc(4096);
-  const u64 = (at: number, value: number): void => void page.writeBigUInt64LE(BigInt(value), at);
+  const view = new DataView(page.buffer, page.byteOffset, page.length);
+  const u32 = (field: keyof typeof START_INFO_FIELDS, value: number) =>
+    view.setUint32(START_INFO_FIELDS[field], value, true);
+  const u64 = (field: keyof typeof START_INFO_FIELDS, value: number) => setU64(view, START_INFO_FIELDS[field], value);
   const top = memoryMib * MIB;
   const map = [
-    [0, 0x9f000, XEN_HVM_MEMMAP_TYPE_RAM],
-    [0x9f000, 0x61000, XEN_HVM_MEMMAP_TYPE_RESERVED],
-    [MIB, top - MIB - 0x10000, XEN_HVM_MEMMAP_TYPE_RAM],
-    [top - 0x10000, 0x10000, XEN_HVM_MEMMAP_TYPE_ACPI], // Bochs' BIOS puts its ACPI tables there
-    [0xfec00000, 0x1400000, XEN_HVM_MEMMAP_TYPE_RESERVED], // I/O APIC, local APIC, BIOS
-  ] as const;
-  page.writeUInt32LE(XEN_HVM_START_MAGIC_VALUE, 0);
-  page.writeUInt32LE(1, 4); // version
-  page.writeUInt32LE(1, 12); // nr_modules
-  u64(16, START_INFO + MODULES); // modlist_paddr
-  u64(24, START_INFO + COMMAND_LINE); // cmdline_paddr
-  u64(40, START_INFO + MEMORY_MAP); // memmap_paddr
-  page.writeUInt32LE(map.length, 48); // memmap_entries
-  u64(MODULES, INITRAMFS);
-  u64(MODULES + 8, initramfsSize);
-  map.forEach(([address, size, type], index) => {
-    const at = MEMORY_MAP + index * 24;
-    u64(at, address);
-    u64(at + 8, size);
-    page.writeUInt32LE(type, at + 16);
-  });
+    { start: 0, size: 0x9f000, type: E820_RAM },
+    { start: 0x9f000, size: 0x61000, type: E820_RESERVED },
+    { start: MIB, size: top - MIB - 0x10000, type: E820_RAM },
+    { start: top - 0x10000, size: 0x10000, type: E820_ACPI }, // Bochs' BIOS puts its ACPI tables there
+    { start: 0xfec00000, size: 0x1400000, type: E820_RESERVED }, // I/O APIC, local APIC, BIOS
+  ];
+  u32('magic', XEN_HVM_START_MAGIC_VALUE);
+  u32('version', START_INFO_VERSION);
+  u32('nr_modules', 1);
+  u64('modlist_paddr', START_INFO + MODULES);
+  u64('cmdline_paddr', START_INFO + COMMAND_LINE);
+  u64('memmap_paddr', START_INFO + MEMORY_MAP);
+  u32('memmap_entries', map.length);
+  setU64(view, MODULES, INITRAMFS);
+  setU64(view, MODULES + 8, initramfsSize);
+  page.set(memoryMapTable(map, MEMMAP_ENTRY_BYTES), MEMORY_MAP);
   if (commandLine.length >= 2048) throw new VmError('BUG', "the host's command line is too long");
   page.write(commandLine, COMMAND_LINE, 'latin1');
   return page;

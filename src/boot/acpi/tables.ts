@@ -26,7 +26,7 @@ export interface AcpiOptions {
 const HEADER_BYTES = 36;
 const TABLE_ALIGNMENT = 16;
 export const RSDP_BYTES = 36;
-const RSDP_V1_BYTES = 20;
+export const RSDP_V1_BYTES = 20;
 const FACS_OFFSET = 0x40;
 const FACS_BYTES = 64;
 const TABLES_OFFSET = FACS_OFFSET + FACS_BYTES;

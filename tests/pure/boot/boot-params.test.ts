@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { BOOT_PARAMS, BOOT_PARAMS_BYTES, E820_ENTRY_BYTES, SCREEN_INFO } from '../../../src/boot/boot-params.js';
+import { BOOT_PARAMS, BOOT_PARAMS_BYTES, SCREEN_INFO } from '../../../src/boot/boot-params.js';
 import { HDR, HEADER_LIMIT } from '../../../src/boot/linux-header.js';
+import { E820_ENTRY_BYTES } from '../../../src/boot/memory-map.js';
 
 /** What the C compiler makes of <asm/bootparam.h>. */
 function probe(expressions: readonly string[]): number[] {
