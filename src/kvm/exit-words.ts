@@ -52,6 +52,9 @@ export function exitName(reason: number): string {
   return REASONS.get(reason)?.[0] ?? `KVM_EXIT_${reason}`;
 }
 
+/** The same without KVM_EXIT_, as counts and reports have it. */
+export const exitLabel = (reason: number): string => exitName(reason).replace('KVM_EXIT_', '');
+
 /** The last exit of a vCPU in one line: name, meaning, and what the page says about it. */
 export function describeExit(page: RunPage): string {
   const reason = page.exitReason;

@@ -26,9 +26,8 @@ export const EXIT_REASON_WORD = RUN.exitReason.offset / 4;
 export const IO_WORD = (EXIT + IO.direction.offset) / 4;
 export const IO_COUNT_WORD = (EXIT + IO.count.offset) / 4;
 export const IO_DATA_OFFSET_WORD = (EXIT + IO.dataOffset.offset) / 4;
-/** The low half of `IO_WORD` of a byte written, and of a byte read. */
+/** The low half of `IO_WORD` of a byte written. */
 export const IO_ONE_BYTE_OUT = KVM_EXIT_IO_OUT | (1 << 8);
-export const IO_ONE_BYTE_IN = 1 << 8;
 
 /** A typed array of one element always has it. */
 type Cell = { 0: number };

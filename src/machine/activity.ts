@@ -1,5 +1,5 @@
 import { KVM_MP_STATE_HALTED, KVM_MP_STATE_RUNNABLE } from '../kvm/abi/constants.js';
-import { exitName } from '../kvm/exit-words.js';
+import { exitLabel } from '../kvm/exit-words.js';
 import type { ControlBlock } from './control.js';
 
 const LOOK_MS = 1000;
@@ -66,7 +66,7 @@ export class ActivityWatch {
     const exits: Record<string, number> = {};
     end.counts[index]?.forEach((count, reason) => {
       const made = count - (from[reason] ?? 0);
-      if (made > 0) exits[exitName(reason).replace('KVM_EXIT_', '')] = made;
+      if (made > 0) exits[exitLabel(reason)] = made;
     });
     const windowMs = Math.round(end.atMs - this.#beforeLast.atMs);
     return { doing: doing(mpState, exits), interruptsOn, windowMs, exits };

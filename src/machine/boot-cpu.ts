@@ -2,16 +2,7 @@ import type { Entry } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import type { Regs, Sregs } from '../kvm/abi/registers.js';
 import type { Vcpu } from '../kvm/vcpu.js';
-
-// Control register and EFER bits (SDM volume 3, 2.5 and 2.2.1)
-const CR0_PE = 1n << 0n;
-const CR0_ET = 1n << 4n;
-const CR0_PG = 1n << 31n;
-const CR4_PAE = 1n << 5n;
-const EFER_LME = 1n << 8n;
-const EFER_LMA = 1n << 10n;
-/** RFLAGS bit 1 is always set (SDM volume 1, 3.4.3). */
-const RFLAGS_RESERVED = 2n;
+import { CR0_ET, CR0_PE, CR0_PG, CR4_PAE, EFER_LMA, EFER_LME, RFLAGS_RESERVED } from '../kvm/x86.js';
 
 // Segment types (SDM volume 3, table 3-1)
 const TYPE_CODE_READ_ACCESSED = 11;

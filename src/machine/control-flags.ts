@@ -1,4 +1,5 @@
 /** Control registers decoded into the manual's names of their bits. */
+import { RFLAGS_RESERVED } from '../kvm/x86.js';
 
 type Bits = Readonly<Record<number, string>>;
 
@@ -81,7 +82,6 @@ const RFLAGS: Bits = {
   20: 'VIP',
   21: 'ID',
 };
-const RFLAGS_ALWAYS_SET = 1n << 1n;
 const RFLAGS_IOPL_SHIFT = 12n;
 const RFLAGS_IOPL = 3n << RFLAGS_IOPL_SHIFT;
 
@@ -92,7 +92,7 @@ export type FlagRegister = keyof typeof NAMES;
 /** The names of the bits that are set, lowest first; "bit 42" for one without a name, "IOPL=3" for that field. */
 export function flagsOf(register: FlagRegister, value: bigint): string[] {
   const isRflags = register === 'rflags';
-  const single = isRflags ? value & ~(RFLAGS_IOPL | RFLAGS_ALWAYS_SET) : value;
+  const single = isRflags ? value & ~(RFLAGS_IOPL | RFLAGS_RESERVED) : value;
   const names: string[] = [];
   for (let bit = 0; bit < 64; bit++) {
     if (((single >> BigInt(bit)) & 1n) === 1n) names.push(NAMES[register][bit] ?? `bit ${bit}`);

@@ -4,7 +4,7 @@
  */
 import { KVM_EXIT_IO_OUT } from '../kvm/abi/exits.js';
 import { IO_WORD, type RunPage } from '../kvm/exit.js';
-import { exitName } from '../kvm/exit-words.js';
+import { exitLabel } from '../kvm/exit-words.js';
 
 export const LOGGED_EXITS = 16;
 
@@ -110,7 +110,7 @@ function recordOf(log: Uint32Array, entry: number): ExitRecord {
     const count = (kind & STRING_IO) === 0 ? 1 : word(COUNT);
     return { reason: 'IO', write, port: what >>> 16, size, count, value: word(DATA_LOW) };
   }
-  if (kind === OTHER) return { reason: exitName(what >>> 8).replace('KVM_EXIT_', '') };
+  if (kind === OTHER) return { reason: exitLabel(what >>> 8) };
   const address = hex64(word(ADDRESS_HIGH), word(ADDRESS_LOW));
   return { reason: 'MMIO', write: kind === MMIO_WRITE, address, size, value: hex64(word(DATA_HIGH), word(DATA_LOW)) };
 }

@@ -1,12 +1,9 @@
 import { createRequire } from 'node:module';
 import type { Sregs } from '../kvm/abi/registers.js';
+import { CR0_PE, EFER_LMA, RFLAGS_VM } from '../kvm/x86.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { type PagingState, walkPageTables } from '../memory/walk.js';
 
-const CR0_PE = 1n;
-const EFER_LMA = 1n << 10n;
-/** Virtual-8086 mode (SDM volume 1, 3.4.3). */
-const RFLAGS_VM = 1n << 17n;
 /** The longest instruction (SDM volume 2, 2.3.11). */
 const MAX_INSTRUCTION = 15;
 const PAGE = 4096n;

@@ -24,7 +24,7 @@ export interface LoopContext {
   /** Called where KVM_RUN returned with an error, EINTR (a kick) for one. Returns whether to go on. */
   interrupted(errno: number): boolean;
   /** Called for every exit that is not port I/O or MMIO. Returns whether to go on. */
-  otherExit(reason: number): boolean;
+  otherExit(): boolean;
   /** Set by a device that ends the machine. */
   ended: boolean;
 }
@@ -94,7 +94,7 @@ function otherThanPortIo(context: LoopContext, reason: number, entry: number): b
     return true;
   }
   logOther(context.log, entry, reason);
-  return reason === KVM_EXIT_INTR || context.otherExit(reason);
+  return reason === KVM_EXIT_INTR || context.otherExit();
 }
 
 /** Port I/O: `count` accesses of `size` bytes (string I/O has more than one), each carried out anew. */

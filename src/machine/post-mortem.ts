@@ -3,6 +3,7 @@ import { KVM_EXIT_SHUTDOWN } from '../kvm/abi/exits.js';
 import type { Regs, Sregs } from '../kvm/abi/registers.js';
 import { localFlavour } from '../kvm/flavour.js';
 import type { Vcpu } from '../kvm/vcpu.js';
+import { RFLAGS_IF } from '../kvm/x86.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import type { Activity, ActivityWatch } from './activity.js';
 import type { ControlBlock } from './control.js';
@@ -14,8 +15,6 @@ import type { ThreadEnd } from './thread-end.js';
 /** The state that a reset leaves (SDM volume 3, table 10-1): what KVM gives in place of the one that died. */
 const RESET_RIP = 0xfff0n;
 const RESET_CS = 0xf000;
-/** RFLAGS.IF (SDM volume 1, 3.4.3). */
-const RFLAGS_IF = 1n << 9n;
 
 /** An exit, and the device that it was for; none where no device claims the address. */
 export type DeviceExit = ExitRecord & { readonly device?: string | undefined };

@@ -1,4 +1,4 @@
-import { exitName } from '../kvm/exit-words.js';
+import { exitLabel } from '../kvm/exit-words.js';
 import type { ControlBlock } from './control.js';
 
 /** What a machine's vCPUs did, added up over all of them. */
@@ -31,7 +31,7 @@ export function collectStats(
     control.byReason.forEach((count, reason) => {
       if (count === 0) return;
       total += count;
-      const name = exitName(reason).replace('KVM_EXIT_', '');
+      const name = exitLabel(reason);
       byReason[name] = (byReason[name] ?? 0) + count;
     });
     const { unclaimedPio, unclaimedMmio, startTicks, endTicks, startNs, endNs, insideTicks } = control.fields;

@@ -3,6 +3,7 @@ import { messageOf } from '../errors.js';
 import { native } from '../kvm/native.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
+import { RFLAGS_IF } from '../kvm/x86.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import type { RamPiece } from '../memory/ram.js';
 import { ByteRing } from '../memory/ring.js';
@@ -160,9 +161,6 @@ class VcpuThread {
     return false;
   }
 }
-
-/** The interrupt enable flag (SDM volume 1, 3.4.3). */
-const RFLAGS_IF = 1n << 9n;
 
 port.once('message', (job: VcpuJob) => {
   const control = new ControlBlock(job.control);

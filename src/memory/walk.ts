@@ -4,6 +4,8 @@
  * steps. What the tables say is hostile input: every address is checked before it is read.
  */
 
+import { CR0_PG, CR4_LA57, CR4_PAE, CR4_PSE, EFER_LMA, EFER_NXE } from '../kvm/x86.js';
+
 /** What the walk depends on: control registers and EFER (SDM volume 3, 2.5 and 2.2.1). */
 export interface PagingState {
   readonly cr0: bigint;
@@ -64,13 +66,6 @@ export interface PageWalk {
   readonly steps: readonly WalkStep[];
   readonly result: WalkResult;
 }
-
-const CR0_PG = 1n << 31n;
-const CR4_PSE = 1n << 4n;
-const CR4_PAE = 1n << 5n;
-const CR4_LA57 = 1n << 12n;
-const EFER_LMA = 1n << 10n;
-const EFER_NXE = 1n << 11n;
 
 // Bits of an entry (SDM volume 3, tables 4-4 to 4-20)
 const P = 1n << 0n;
