@@ -1,17 +1,12 @@
 import assert from 'node:assert/strict';
-import { planFlat } from '../../../dist/boot/flat.js';
 import type { EntryMode } from '../../../dist/boot/plan.js';
 import { Machine, type VmError } from '../../../dist/index.js';
 import { KVM_EXIT_MMIO } from '../../../dist/kvm/abi/exits.js';
 import type { Sregs } from '../../../dist/kvm/abi/registers.js';
-import { Kvm } from '../../../dist/kvm/kvm.js';
-import { enter } from '../../../dist/machine/boot-cpu.js';
 import { faultError } from '../../../dist/machine/fault.js';
-import { furnish, loadSegments } from '../../../dist/machine/load.js';
 import { otherExitEnd } from '../../../dist/machine/outcome.js';
-import { GuestMemory } from '../../../dist/memory/guest-memory.js';
-import { makeRam, releaseRam } from '../../../dist/memory/ram.js';
 import type { Case } from '../case.js';
+import { withFlatGuest } from '../flat-guest.js';
 import type { Flavour } from '../flavour.js';
 
 /** Exits that nothing handles, made by real guests: each becomes an error that tells where the guest is. */
@@ -91,26 +86,14 @@ const guests: readonly FaultyGuest[] = [
 
 /** Runs a guest on a vCPU of this thread to its first exit but MMIO, whose reads give 0, and makes the error of it. */
 function faultOf({ mode, code, change = (sregs) => sregs }: FaultyGuest): VmError {
-  using kvm = Kvm.open();
-  using vm = kvm.createVm();
-  const ram = makeRam(RAM_BYTES);
-  try {
-    furnish(vm, ram);
-    const vcpu = vm.createVcpu(0);
-    vcpu.setCpuid2(kvm.getSupportedCpuid());
-    const memory = new GuestMemory(ram);
-    const plan = planFlat(Uint8Array.from(code), { mode, ramBytes: RAM_BYTES });
-    loadSegments(memory, plan);
-    enter(vcpu, plan.entry);
+  return withFlatGuest(mode, code, (vcpu, memory) => {
     vcpu.setSregs(change(vcpu.getSregs()));
     do assert.equal(vcpu.run(), 0);
     while (vcpu.page.exitReason === KVM_EXIT_MMIO);
     const end = otherExitEnd(vcpu.page);
     assert.equal(end.reason, 'exit');
     return faultError(end, vcpu, memory);
-  } finally {
-    releaseRam(ram);
-  }
+  });
 }
 
 const exits: readonly Case[] = guests.map((guest) => ({

@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { planFlat } from '../../../dist/boot/flat.js';
 import { describePostMortem, Machine, type MachineOptions, type PostMortem } from '../../../dist/index.js';
-import { Kvm } from '../../../dist/kvm/kvm.js';
-import { enter } from '../../../dist/machine/boot-cpu.js';
-import { furnish, loadSegments } from '../../../dist/machine/load.js';
-import { GuestMemory } from '../../../dist/memory/guest-memory.js';
-import { makeRam, releaseRam } from '../../../dist/memory/ram.js';
 import { walkPageTables } from '../../../dist/memory/walk.js';
 import type { Case, CaseContext } from '../case.js';
+import { withFlatGuest } from '../flat-guest.js';
 
 /** The first case that disassembles loads the disassembler: long on a busy machine's nested host. */
 const DISASSEMBLER_S = 90;
@@ -153,17 +148,7 @@ export const cases: readonly Case[] = [
   {
     name: "the page walk agrees with KVM's own",
     async run() {
-      using kvm = Kvm.open();
-      using vm = kvm.createVm();
-      const ram = makeRam(RAM_BYTES);
-      try {
-        furnish(vm, ram);
-        const vcpu = vm.createVcpu(0);
-        vcpu.setCpuid2(kvm.getSupportedCpuid());
-        const memory = new GuestMemory(ram);
-        const plan = planFlat(Uint8Array.of(0xf4), { mode: 'long', ramBytes: RAM_BYTES });
-        loadSegments(memory, plan);
-        enter(vcpu, plan.entry);
+      withFlatGuest('long', [0xf4], (vcpu, memory) => {
         const sregs = vcpu.getSregs();
         const addresses = [0n, 0x1000n, 0x100abcn, 0x3fffffn, 0x12345678n, 0xffffffffn, 0x100000000n, 0x7fffffffffffn];
         for (const address of addresses) {
@@ -172,9 +157,7 @@ export const cases: readonly Case[] = [
           const own = result.outcome === 'mapped' ? result.physicalAddress : undefined;
           assert.equal(own, valid === 0 ? undefined : physicalAddress, `at 0x${address.toString(16)}`);
         }
-      } finally {
-        releaseRam(ram);
-      }
+      });
     },
   },
 ];

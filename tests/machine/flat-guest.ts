@@ -1,0 +1,37 @@
+import { planFlat } from '../../dist/boot/flat.js';
+import type { EntryMode } from '../../dist/boot/plan.js';
+import { Kvm } from '../../dist/kvm/kvm.js';
+import type { Vcpu } from '../../dist/kvm/vcpu.js';
+import { enter } from '../../dist/machine/boot-cpu.js';
+import { furnish, loadSegments } from '../../dist/machine/load.js';
+import { GuestMemory } from '../../dist/memory/guest-memory.js';
+import { makeRam, releaseRam } from '../../dist/memory/ram.js';
+
+/** RAM of the guest. */
+const RAM_BYTES = 4 << 20;
+
+/**
+ * Gives `use` a vCPU of this thread about to run `code`, in a VM furnished as a machine's, and closes everything.
+ * Protected and long mode begin at 1 MiB, real mode at 0x7c00.
+ */
+export function withFlatGuest<T>(
+  mode: EntryMode,
+  code: readonly number[],
+  use: (vcpu: Vcpu, memory: GuestMemory) => T,
+): T {
+  using kvm = Kvm.open();
+  using vm = kvm.createVm();
+  const ram = makeRam(RAM_BYTES);
+  try {
+    furnish(vm, ram);
+    const vcpu = vm.createVcpu(0);
+    vcpu.setCpuid2(kvm.getSupportedCpuid());
+    const memory = new GuestMemory(ram);
+    const plan = planFlat(Uint8Array.from(code), { mode, ramBytes: RAM_BYTES });
+    loadSegments(memory, plan);
+    enter(vcpu, plan.entry);
+    return use(vcpu, memory);
+  } finally {
+    releaseRam(ram);
+  }
+}
