@@ -3,8 +3,8 @@
  * Function"; port numbers below are those of a colour display). Text memory is plain RAM at 0xb8000, which the host
  * reads: a guest writes there without an exit. Two views: `general` for 0x3c0 to 0x3cf and `crtc` for 0x3d4 to 0x3da, a
  * byte wide each.
- * Registers keep what is written; of the screen only start address, cursor and its shape are looked at. The retrace
- * bits of input status 1 change at every look, so that who waits for either edge sees it.
+ * Registers keep what is written; of the screen only start address, cursor, its shape and blinking are looked at. The
+ * retrace bits of input status 1 change at every look, so that who waits for either edge sees it.
  * Left out: graphics modes, planes, loadable fonts, the DAC's effect on colours, the monochrome ports 0x3b4 to 0x3ba,
  * and the interrupt.
  */
@@ -55,6 +55,9 @@ const CURSOR_OFF = 1 << 5;
 const SCAN_LINE_MASK = 0x1f;
 
 const ATTRIBUTE_REGISTERS = 0x15;
+/** The attribute controller's mode control. Its bit 3: bit 7 of a character's attribute blinks it. */
+const ATTRIBUTE_MODE = 0x10;
+const MODE_BLINK = 1 << 3;
 /** The index has five bits, and one that turns the display on. */
 const ATTRIBUTE_INDEX_MASK = 0x1f;
 const ATTRIBUTE_INDEX_BITS = 0x3f;
@@ -109,6 +112,8 @@ export interface TextView {
   readonly cursorOn: boolean;
   /** First and last scan line of the cursor in a character. */
   readonly cursorLines: readonly [number, number];
+  /** Bit 7 of an attribute: blinking, else the background's brightness. */
+  readonly blinks: boolean;
 }
 
 /** Mode 3, as a video BIOS leaves it. */
@@ -136,13 +141,14 @@ export class Vga {
 
   /** The caller holds the device's lock, or can bear a start and a cursor that are half written. */
   get view(): TextView {
-    const { crtc } = this.state;
+    const { crtc, attribute } = this.state;
     const at = (index: number) => crtc[index] ?? 0;
     return {
       start: (at(START_HIGH) << 8) | at(START_LOW),
       cursor: (at(CURSOR_HIGH) << 8) | at(CURSOR_LOW),
       cursorOn: (at(CURSOR_START) & CURSOR_OFF) === 0,
       cursorLines: [at(CURSOR_START) & SCAN_LINE_MASK, at(CURSOR_END) & SCAN_LINE_MASK],
+      blinks: ((attribute[ATTRIBUTE_MODE] ?? 0) & MODE_BLINK) !== 0,
     };
   }
 

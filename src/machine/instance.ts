@@ -17,6 +17,7 @@ import { IdleWatch } from './idle-watch.js';
 import { furnish, loadSegments, mapFirmware } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
+import { readScreen, type TextScreen } from './screen.js';
 import type { ThreadEnd } from './thread-end.js';
 import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 
@@ -154,6 +155,16 @@ export class Instance {
     }, OFFER_INPUT_AGAIN_MS);
   }
 
+  /** What the text screen shows now. */
+  get screen(): TextScreen {
+    return readScreen(this.memory, this.#pc.textView);
+  }
+
+  /** A key was struck: returns false where the guest's keyboard cannot take it now. */
+  tryKey(scanCodes: readonly number[]): boolean {
+    return !this.#closed && this.#end === undefined && this.#pc.tryKey(scanCodes);
+  }
+
   /** The device at a port (`pio`) or a guest-physical address (`mmio`), by name. */
   deviceAt(bus: 'pio' | 'mmio', address: number): string | undefined {
     return this.#pc[bus].deviceAt(address);
@@ -206,7 +217,7 @@ export class Instance {
     const wiring: PcWiring = {
       vm: this.#vm,
       memory: this.memory,
-      // The main thread only hands input to the UART: nothing it does there sends output or ends the machine.
+      // The main thread only hands input to UART and keyboard: nothing it does there sends output or ends the machine.
       console: { write: (byte) => void console.outputRing.push(byte) },
       input: {
         next: () => console.inputRing.shift(),

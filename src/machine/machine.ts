@@ -12,11 +12,13 @@ import type { MachineEnd } from './end.js';
 import { faultError } from './fault.js';
 import { fileBytes, mayHoldFloppy, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
+import { Keyboard } from './keyboard.js';
 import { DEFAULT_COMMAND_LINE, DEFAULT_CPUS, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
 import { PanicWatch } from './panic-watch.js';
 import { pcAcpiTables } from './pc.js';
 import { type PostMortem, postMortem } from './post-mortem.js';
 import { addStats, collectStats, type MachineStats } from './report.js';
+import type { TextScreen } from './screen.js';
 import type { ThreadEnd } from './thread-end.js';
 
 /** A guest that said it panicked and then sends nothing for so long has stopped. */
@@ -35,6 +37,8 @@ export class Machine {
   readonly output: Readable;
   /** The serial console's input. */
   readonly input: Writable;
+  /** The PS/2 keyboard. */
+  readonly keyboard: Keyboard;
   /** Resolves when the machine has ended and all its output is in `output`. Never rejects. */
   readonly ended: Promise<MachineEnd>;
   /** What was found in the image. */
@@ -85,6 +89,7 @@ export class Machine {
       () => this.#instance.inputArrived(),
       (chunk) => this.#onOutput(chunk),
     );
+    this.keyboard = new Keyboard((scanCodes) => this.#instance.tryKey(scanCodes));
     this.output = this.#console.output;
     this.input = this.#console.input;
     this.ended = new Promise((resolve) => {
@@ -114,6 +119,12 @@ export class Machine {
       this.#request(end);
     }
     return this.ended;
+  }
+
+  /** What the text screen shows now; after the end, what it showed last. @throws VmError CLOSED after `close` */
+  get screen(): TextScreen {
+    if (this.#closed) throw new VmError('CLOSED', 'the machine is closed');
+    return this.#instance.screen;
   }
 
   /** What the vCPUs did so far, before every restart too; after the end, what they did in all. */
@@ -197,6 +208,7 @@ export class Machine {
     clearTimeout(this.#silence);
     this.#stats = stats;
     this.#console.finish();
+    this.keyboard.finish();
     this.#resolveEnded(end);
   }
 

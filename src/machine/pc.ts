@@ -95,6 +95,7 @@ export class Pc {
   readonly pio: Bus;
   readonly mmio: Bus;
   readonly #uart: Placed<Uart>;
+  readonly #i8042: Placed<I8042>;
   readonly #vga: Placed<Vga>;
   readonly #unclaimed: () => void;
   readonly #timers: Timers;
@@ -110,7 +111,7 @@ export class Pc {
     this.pio = new Bus('port', { unclaimed: unclaimed.pio });
     this.mmio = new Bus('MMIO address', { unclaimed: unclaimed.mmio });
     // The main thread hands input to these, or runs their timers; all else is touched by vCPUs only.
-    const board = new Board(buffer, (name) => cpus > 1 || ['uart', 'rtc'].includes(name));
+    const board = new Board(buffer, (name) => cpus > 1 || ['uart', 'rtc', 'i8042'].includes(name));
     this.#timers = new Timers(timers, wiring.wakeTimers);
     const line = (irq: number) => new IsaLine(wiring.vm, irq, new Uint8Array(levels));
     const self = <D>(device: D): D => device;
@@ -133,7 +134,7 @@ export class Pc {
     );
     const dataPort: Placement<I8042> = { ...at(KEYBOARD.data, 1), registers: (d) => d.dataPort };
     const commandPort: Placement<I8042> = { ...at(KEYBOARD.command, 1), registers: (d) => d.commandPort };
-    board.place(
+    this.#i8042 = board.place(
       'i8042',
       i8042State,
       (s) => {
@@ -224,6 +225,17 @@ export class Pc {
       lock.release();
     }
     return true;
+  }
+
+  /** A key was struck. From any thread. Returns false where the keyboard cannot take it now. */
+  tryKey(scanCodes: readonly number[]): boolean {
+    const { device, lock } = this.#i8042;
+    if (!lock.tryAcquire()) return false;
+    try {
+      return device.key(scanCodes);
+    } finally {
+      lock.release();
+    }
   }
 
   /** On the main thread: devices' timers that are due, and from now on those that will be. */

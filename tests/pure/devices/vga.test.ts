@@ -22,7 +22,7 @@ const readCrtc = (index: number): number => {
 
 describe('VGA in text mode', () => {
   it('begins at mode 3: text memory from its start, an underline cursor at home', () => {
-    expect(vga.view).toEqual({ start: 0, cursor: 0, cursorOn: true, cursorLines: [13, 14] });
+    expect(vga.view).toEqual({ start: 0, cursor: 0, cursorOn: true, cursorLines: [13, 14], blinks: true });
     expect([inb(vga.general, 0xc), readCrtc(1) + 1, readCrtc(9) & 0x1f]).toEqual([0x67, 80, 15]);
   });
 
@@ -38,7 +38,14 @@ describe('VGA in text mode', () => {
       writeCrtc(index, value);
       expect(readCrtc(index)).toBe(value);
     }
-    expect(vga.view).toEqual({ start: 0x1234, cursor: 0x7cf, cursorOn: false, cursorLines: [0, 15] });
+    expect(vga.view).toEqual({ start: 0x1234, cursor: 0x7cf, cursorOn: false, cursorLines: [0, 15], blinks: true });
+  });
+
+  it('blinks or gives bright backgrounds, as the mode control of the attribute controller says', () => {
+    inb(vga.crtc, 6);
+    outb(vga.general, 0, 0x30);
+    outb(vga.general, 0, 0x04);
+    expect(vga.view.blinks).toBe(false);
   });
 
   it('protects CRTC registers 0 to 7 while bit 7 of 0x11 is set, but line compare in 7', () => {
