@@ -8,4 +8,5 @@ export type { MachineOptions, ModuleOptions } from './machine/options.js';
 export type { DeviceExit, PostMortem, VcpuPostMortem } from './machine/post-mortem.js';
 export { describePostMortem } from './machine/post-mortem-words.js';
 export type { MachineStats } from './machine/report.js';
-export type { ScreenCell, TextScreen } from './machine/screen.js';
+export type { ScreenCell, ScreenCursor, TextScreen } from './machine/screen.js';
+export { screenPng } from './machine/screen-png.js';

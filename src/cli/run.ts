@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { pipeline } from 'node:stream';
 import { plainBzImage } from '../boot/linux-unpacked.js';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
@@ -20,16 +19,19 @@ import { describePostMortem } from '../machine/post-mortem-words.js';
 import type { MachineStats } from '../machine/report.js';
 import { type ChosenHost, chooseHost, type HostName } from './choose-host.js';
 import { withFirmware } from './firmware.js';
+import { inputWithSizes, screenFront, serialFront } from './front.js';
 import { fileOfModule, type ImageOptions, imageOptions, numberOf } from './image-options.js';
 import { printError } from './print-error.js';
 import { waitForReader } from './reader.js';
-import { EscapeFilter, isTerminal, rawTerminal, TERMINAL_ENV } from './terminal.js';
+import { type ScreenshotOptions, screenshotFont, writeScreenshot } from './screenshot.js';
+import { AlternateScreen, isTerminal, rawTerminal, TERMINAL_ENV, TERMINAL_SIZE_ENV, terminalSize } from './terminal.js';
 
-export interface RunOptions extends ImageOptions {
+export interface RunOptions extends ImageOptions, ScreenshotOptions {
   readonly cpus: string;
   readonly timeout?: string;
   readonly reboot?: boolean;
   readonly without?: string;
+  readonly screen?: boolean;
   readonly stats?: boolean;
   readonly report?: string;
   readonly host: HostName;
@@ -38,16 +40,18 @@ export interface RunOptions extends ImageOptions {
 
 const SIGNALLED = 128;
 
-/** `vmlaunch run`: the machine's serial console is the terminal. Returns the exit status. @throws VmError */
+/** `vmlaunch run`: the machine's serial console or text screen is the terminal. Returns the exit status. @throws VmError */
 export async function run(image: string, given: RunOptions): Promise<number> {
   const options = await withFirmware(image, given);
   const machineOptions = optionsOf(image, options);
+  const font = await screenshotFont(options);
   // Bad input is told before any host is started. The local machine plans for itself.
-  if (options.host === 'local') return runHere(machineOptions, options);
+  if (options.host === 'local') return runHere(machineOptions, options, font);
   const { plan } = planMachine(machineOptions);
   const { host, why } = chooseHost(options.host, plan.isLinux);
   if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
-  return host === 'local' ? await runHere(machineOptions, options) : await runThere(host, image, plan, options);
+  if (host === 'local') return await runHere(machineOptions, options, font);
+  return await runThere(host, image, plan, options, font);
 }
 
 function optionsOf(image: string, options: RunOptions): MachineOptions {
@@ -74,7 +78,7 @@ function paravirtOf(without: string | undefined): ParavirtFeatures {
   return Object.fromEntries(names.map((name) => [name, false]));
 }
 
-async function runHere(machineOptions: MachineOptions, options: RunOptions): Promise<number> {
+async function runHere(machineOptions: MachineOptions, options: RunOptions, font?: Uint8Array): Promise<number> {
   const started = performance.now();
   await using machine = await Machine.create(machineOptions);
   let signal: NodeJS.Signals | undefined;
@@ -91,31 +95,26 @@ async function runHere(machineOptions: MachineOptions, options: RunOptions): Pro
     machine.output.resume();
     onSignal('SIGPIPE');
   });
-  machine.output.pipe(process.stdout, { end: false });
-  connectInput(machine);
+  using front = options.screen === true ? screenFront(machine) : serialFront(machine);
   machine.start();
   const end = await machine.ended;
   for (const name of signals) process.off(name, onSignal);
   const status = signal === undefined ? exitStatusOf(end) : SIGNALLED + os.constants.signals[signal];
   if (!machine.output.readableEnded) await waitForReader(once(machine.output, 'end'), status);
+  front.finish();
   if (end.reason === 'error') printError(end.error);
   else process.stderr.write(`vmlaunch: ${wordsOf(end, signal)}\n`);
   const death = machine.postMortem();
   if (death !== undefined) process.stderr.write(describePostMortem(death));
   const stats = machine.stats();
   if (options.stats === true) process.stderr.write(statsText(stats, machine.plan));
+  if (options.screenshot !== undefined && font) writeScreenshot(options.screenshot, machine.screen, font);
   if (options.report !== undefined) {
     const { flavour } = localFlavour();
     const host = softwareHost() ?? 'local';
     writeReport(options.report, { host, flavour, end, status, wallMs: performance.now() - started, stats, death });
   }
   return status;
-}
-
-function connectInput(machine: Machine): void {
-  const ended = () => {}; // an input that ends or breaks is no more than that to the guest
-  if (isTerminal()) pipeline(process.stdin, new EscapeFilter(() => void machine.stop()), machine.input, ended);
-  else pipeline(process.stdin, machine.input, ended);
 }
 
 function wordsOf(end: MachineEnd, signal: string | undefined): string {
@@ -172,11 +171,13 @@ const INSIDE = {
   firmware: '/work/firmware',
   /** It keeps its name, which the kernel is told. */
   module: (index: number, file: string) => `/work/module${index}/${path.basename(file)}`,
+  screenshot: '/work/screenshot.png',
+  font: '/work/font',
   report: '/work/report.json',
 };
 
 /**
- * The same command in a software host: its files go in, its report comes out. A kernel goes in as it was unpacked here,
+ * The same command in a software host: its files go in, report and screenshot come out. A kernel goes in as it was unpacked here,
  * in a fraction of the time that it would take there.
  */
 async function runThere(
@@ -184,8 +185,9 @@ async function runThere(
   image: string,
   { unpacked }: BootPlan,
   options: RunOptions,
+  font?: Uint8Array,
 ): Promise<number> {
-  const { initrd, module: modules = [], firmware, report } = options;
+  const { initrd, module: modules = [], firmware, screenshot, report } = options;
   const started = performance.now();
   const upload: HostFile[] = [
     { path: INSIDE.image, ...(unpacked ? { bytes: plainBzImage(unpacked) } : { source: image }) },
@@ -196,19 +198,29 @@ async function runThere(
     const { file } = fileOfModule(text);
     upload.push({ path: INSIDE.module(i, file), source: file });
   });
-  if (report !== undefined) fs.rmSync(report, { force: true });
+  if (font !== undefined) upload.push({ path: INSIDE.font, bytes: font });
+  const download = [
+    ...(screenshot === undefined ? [] : [{ inside: INSIDE.screenshot, outside: screenshot }]),
+    ...(report === undefined ? [] : [{ inside: INSIDE.report, outside: report }]),
+  ];
+  for (const { outside } of download) fs.rmSync(outside, { force: true });
   using _terminal = rawTerminal();
+  using alternate = new AlternateScreen();
+  const size = options.screen === true ? terminalSize() : undefined;
   const status = await runInHost({
     kind: host,
     argv: argvInside(options),
-    env: isTerminal() ? { [TERMINAL_ENV]: '1' } : {},
+    env: {
+      ...(isTerminal() && { [TERMINAL_ENV]: '1' }),
+      ...(size && { [TERMINAL_SIZE_ENV]: `${size.columns}x${size.rows}` }),
+    },
     upload,
-    download: report === undefined ? [] : [{ inside: INSIDE.report, outside: report }],
+    download,
     ...(options.timeout === undefined ? {} : { timeoutS: Number(options.timeout) }),
     clock: options.clock,
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
+    ...(size === undefined
+      ? { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }
+      : { stdin: inputWithSizes(), stdout: alternate.stdout, stderr: alternate.stderr }),
     progress: (line) => process.stderr.write(`vmlaunch: ${line}\n`),
   });
   // A host that had to be killed leaves no report: what is known here is written.
@@ -238,6 +250,8 @@ function argvInside(options: RunOptions): string[] {
     firmware,
     reboot,
     without,
+    screen,
+    screenshot,
     stats,
     report,
   } = options;
@@ -258,6 +272,8 @@ function argvInside(options: RunOptions): string[] {
     ...given('--without', without),
     ...(unpack === false ? ['--no-unpack'] : []),
     ...(reboot === true ? ['--reboot'] : []),
+    ...(screen === true ? ['--screen'] : []),
+    ...(screenshot === undefined ? [] : [`--screenshot=${INSIDE.screenshot}`, `--font=${INSIDE.font}`]),
     ...(stats === true ? ['--stats'] : []),
     ...given('--report', report && INSIDE.report),
   ];

@@ -28,12 +28,20 @@ export interface ScreenCell {
   readonly blink: boolean;
 }
 
+/** A place on the screen, counted from 0, and which of the 16 scan lines there are lit. */
+export interface ScreenCursor {
+  readonly row: number;
+  readonly column: number;
+  readonly firstLine: number;
+  readonly lastLine: number;
+}
+
 /** A text screen as it was at one moment. */
 export interface TextScreen {
   /** 25 rows of 80 cells. */
   readonly rows: readonly (readonly ScreenCell[])[];
-  /** Counted from 0; absent while it is off or not on the screen. */
-  readonly cursor?: { readonly row: number; readonly column: number };
+  /** Absent while it is off or not on the screen. */
+  readonly cursor?: ScreenCursor;
   /** The characters: a line for each row, without the blanks at its end. */
   readonly text: string;
 }
@@ -67,8 +75,8 @@ function cellOf(code: number, attribute: number, blinks: boolean): ScreenCell {
   };
 }
 
-function cursorOf({ start, cursor, cursorOn, cursorLines: [first, last] }: TextView): TextScreen['cursor'] {
+function cursorOf({ start, cursor, cursorOn, cursorLines: [firstLine, lastLine] }: TextView): ScreenCursor | undefined {
   const place = wrapped(cursor - start);
-  if (!cursorOn || first > last || place >= SCREEN_COLUMNS * SCREEN_ROWS) return undefined;
-  return { row: Math.floor(place / SCREEN_COLUMNS), column: place % SCREEN_COLUMNS };
+  if (!cursorOn || firstLine > lastLine || place >= SCREEN_COLUMNS * SCREEN_ROWS) return undefined;
+  return { row: Math.floor(place / SCREEN_COLUMNS), column: place % SCREEN_COLUMNS, firstLine, lastLine };
 }

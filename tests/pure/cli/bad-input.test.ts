@@ -25,6 +25,8 @@ test.each([
   ['no memory', () => ['run', file('flat'), '--memory', '0']],
   ['too much memory', () => ['run', file('flat'), '--memory', '1T']],
   ['memory that is no size', () => ['run', file('flat'), '--memory', 'plenty']],
+  ['a font that is missing', () => ['run', file('flat'), '--screenshot', file('png'), '--font', file('missing')]],
+  ['a font of another size', () => ['run', file('flat'), '--screenshot', file('png'), '--font', file('flat')]],
   ['an unknown option', () => ['run', file('flat'), '--frobnicate']],
   ['an unknown host', () => ['run', file('flat'), '--host', 'moon']],
   ['an unknown feature', () => ['run', file('flat'), '--without', 'warp']],

@@ -62,10 +62,10 @@ describe('the text screen', () => {
   it('has a cursor while it is on and on the screen', () => {
     const guest = memory();
     const cursor = (view: Partial<TextView>) => readScreen(guest, { ...HOME, ...view }).cursor;
-    expect(cursor({ cursor: 80 * 24 + 79 })).toEqual({ row: 24, column: 79 });
-    expect(cursor({ start: 160, cursor: 241 })).toEqual({ row: 1, column: 1 });
-    expect(cursor({ start: 0x3fff, cursor: 0 })).toEqual({ row: 0, column: 1 });
-    expect(cursor({ start: 0xffff, cursor: 0 })).toEqual({ row: 0, column: 1 });
+    expect(cursor({ cursor: 80 * 24 + 79 })).toEqual({ row: 24, column: 79, firstLine: 13, lastLine: 14 });
+    expect(cursor({ start: 160, cursor: 241 })).toEqual({ row: 1, column: 1, firstLine: 13, lastLine: 14 });
+    expect(cursor({ start: 0x3fff, cursor: 0 })).toEqual({ row: 0, column: 1, firstLine: 13, lastLine: 14 });
+    expect(cursor({ start: 0xffff, cursor: 0 })).toEqual({ row: 0, column: 1, firstLine: 13, lastLine: 14 });
     expect(cursor({ cursor: 80 * 25 })).toBeUndefined();
     expect(cursor({ start: 1, cursor: 0 })).toBeUndefined();
     expect(cursor({ cursorOn: false })).toBeUndefined();

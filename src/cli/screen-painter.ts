@@ -1,0 +1,75 @@
+import type { ScreenCell, TextScreen } from '../machine/screen.js';
+import type { TerminalSize } from './terminal.js';
+
+const CSI = '\x1b[';
+const NO_ATTRIBUTES = `${CSI}0m`;
+const REVERSE = `${CSI}7m`;
+const ERASE_TO_END = `${CSI}K`;
+const HIDE_CURSOR = `${CSI}?25l`;
+const SHOW_CURSOR = `${CSI}?25h`;
+const place = (row: number, column: number): string => `${CSI}${row + 1};${column + 1}H`;
+
+/** ANSI's colours have red in bit 0 and blue in bit 2, VGA's the other way round. */
+const ANSI = [0, 4, 2, 6, 1, 5, 3, 7] as const;
+const sgrColour = (colour: number, plain: number, bright: number): number =>
+  (ANSI[colour & 7] ?? 0) + (colour < 8 ? plain : bright);
+
+/**
+ * Draws a text screen on a terminal with ECMA-48's control sequences: what has changed since, and all after `forget`.
+ * A terminal that is too small shows the left of it, and those rows where the cursor is.
+ */
+export class ScreenPainter {
+  #drawn: string[] = [];
+  #top = 0;
+
+  /** The terminal no longer shows what was drawn. */
+  forget(): void {
+    this.#drawn = [];
+  }
+
+  /**
+   * The bytes to send; none where nothing has changed.
+   * @param note a line in place of the terminal's last
+   */
+  paint(screen: TextScreen, { rows, columns }: TerminalSize, note?: string): string {
+    this.#follow(screen, rows);
+    const lines = Array.from({ length: rows }, (_, row) => {
+      if (note !== undefined && row === rows - 1) return `${REVERSE}${note.slice(0, columns)}`;
+      return lineOf(screen.rows[this.#top + row]?.slice(0, columns) ?? []);
+    });
+    const changed = lines.flatMap((line, row) =>
+      // Erased first: behind a line of the terminal's width that would take its last character.
+      line === this.#drawn[row] ? [] : [place(row, 0) + NO_ATTRIBUTES + ERASE_TO_END + line + NO_ATTRIBUTES],
+    );
+    const cursor = this.#cursor(screen, { rows, columns });
+    if (changed.length === 0 && cursor === this.#drawn[rows]) return '';
+    this.#drawn = [...lines, cursor];
+    return HIDE_CURSOR + changed.join('') + cursor;
+  }
+
+  #cursor({ cursor }: TextScreen, { rows, columns }: TerminalSize): string {
+    if (cursor === undefined || cursor.column >= columns || cursor.row - this.#top >= rows) return HIDE_CURSOR;
+    return place(cursor.row - this.#top, cursor.column) + SHOW_CURSOR;
+  }
+
+  #follow({ rows: all, cursor }: TextScreen, rows: number): void {
+    const row = cursor?.row ?? this.#top;
+    this.#top = Math.min(Math.max(this.#top, row - rows + 1), row, Math.max(all.length - rows, 0));
+  }
+}
+
+function lineOf(cells: readonly ScreenCell[]): string {
+  let line = '';
+  let current = '';
+  for (const cell of cells) {
+    const attributes = sgr(cell);
+    if (attributes !== current) line += attributes;
+    current = attributes;
+    line += cell.character;
+  }
+  return line;
+}
+
+function sgr({ foreground, background, blink }: ScreenCell): string {
+  return `${CSI}0;${sgrColour(foreground, 30, 90)};${sgrColour(background, 40, 100)}${blink ? ';5' : ''}m`;
+}
