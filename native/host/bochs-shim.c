@@ -34,6 +34,8 @@ extern bool register_write(void *devices, void *self, write_handler *, uint32_t 
 extern void write_page(uint64_t address, unsigned size, uint8_t *data)
     BOCHS("_ZN8BX_MEM_C20dmaWritePhysicalPageEmjPh");
 extern bool save_state(void *simulator, const char *directory) BOCHS("_ZN13bx_real_sim_c10save_stateEPKc");
+extern void **bx_cpu_array __attribute__((weak));
+extern void handle_interrupt_mask_change(void *cpu) BOCHS("_ZN8BX_CPU_C25handleInterruptMaskChangeEv");
 
 enum {
   PORT_DATA = 0x5640,   // 1 or 4 bytes: read the next of the input, write the next of the output
@@ -182,6 +184,17 @@ static void save(void) {
   _exit(save_state(SIM, getenv("VMLAUNCH_SAVE")) ? 0 : 1);
 }
 
+// With "external-interrupt exiting" an interrupt ends a guest whatever its RFLAGS.IF says (SDM volume 3, 26.3.2). Bochs
+// looks at that only when IF changes, and at a VM entry it does not where both sides have it off: a guest that was
+// entered so and spins would keep the processor for good. This is what Bochs does at a change; done again, it changes
+// nothing else.
+static void let_interrupts_end_guests(void) { handle_interrupt_mask_change(bx_cpu_array[0]); }
+
+// Nothing reads the terminal to which Bochs writes its screen. What it says there at every look would fill it in some
+// minutes of the machine's time, and the next write would wait for ever, and the machine with it.
+int curs_set(int visibility) { return visibility; }
+int refresh(void) { return 0; }
+
 // Bochs' text display asks for a key each millisecond of the machine's time, between two instructions, with
 // everything at rest: the one place from which its state can be saved. There is never a key.
 int wgetch(void *window) {
@@ -190,6 +203,7 @@ int wgetch(void *window) {
   if (!started) start();
   started = true;
   if (save_requested) save();
+  let_interrupts_end_guests();
   return -1;
 }
 
