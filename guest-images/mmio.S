@@ -83,7 +83,6 @@ main:
         setc    %al
         print_hex 1
         print   "\n"
-        emms
         finish  0
 
 /* Writes the number in the buffer, its highest dword first. */

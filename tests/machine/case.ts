@@ -18,6 +18,8 @@ export interface Case {
 
 export interface CaseContext {
   readonly flavour: Flavour;
+  /** The KVM module where it runs: `kvm_pvm` can do less than the others. */
+  readonly module: string;
   /** The directory with our own guests, `hello.bin` and the like. */
   readonly guestImages: string;
   /** Says something that is shown only where the case fails. */

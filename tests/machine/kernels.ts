@@ -15,6 +15,8 @@ export interface Kernel {
   readonly status?: number;
   /** All the exits that it makes, each a port access. */
   readonly portAccesses?: number;
+  /** On kvm_pvm, added to the command line. */
+  readonly wordOnPvm?: string;
 }
 
 /** What the program of `printf` prints, whatever way the text goes. */
@@ -58,6 +60,7 @@ function printfKernels(): readonly Kernel[] {
     end: 'debug-exit',
     status: 1,
     portAccesses: UART_SETUP_OUTS + lineAccesses + END_OUTS,
+    wordOnPvm: 'trap', // its SYSCALL does not leave ring 3
   });
   return [
     printf('', byByte),
@@ -66,6 +69,7 @@ function printfKernels(): readonly Kernel[] {
     printf('string', byString),
     printf('unbuffered string', byByte),
     printf('unwatched', byByte),
+    printf('trap', byByte),
     {
       image: 'printf',
       commandLine: 'crash',

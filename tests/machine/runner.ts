@@ -1,7 +1,7 @@
 import { readdirSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Case, type CaseEvent, type CaseFile, type CaseInfo, DEFAULT_TIMEOUT_S } from './case.js';
-import { FLAVOURS, type Flavour } from './flavour.js';
+import { FLAVOURS, type Flavour, localKvm } from './flavour.js';
 import { Watchdog } from './watchdog.js';
 
 /**
@@ -18,6 +18,9 @@ const { values, positionals } = parseArgs({
 
 /** How long what a case has left behind may keep this process alive, in seconds. */
 const EXIT_TIMEOUT_S = 10;
+
+const kvm = localKvm();
+const module = kvm.usable ? kvm.module : kvm.why;
 
 /** Standard output is non-blocking as soon as a worker exists: what did not fit is written again. */
 function printLine(line: CaseEvent | CaseInfo): void {
@@ -48,7 +51,7 @@ async function runOne(one: Case, flavour: Flavour, guestImages: string): Promise
   const end = (result: { ok: true } | { ok: false; error: string }) =>
     printLine({ event: 'end', name: one.name, ms: performance.now() - start, ...result });
   try {
-    await one.run({ flavour, guestImages, log: (text) => said.push(text) });
+    await one.run({ flavour, module, guestImages, log: (text) => said.push(text) });
     end({ ok: true });
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

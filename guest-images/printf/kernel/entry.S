@@ -1,9 +1,13 @@
-/* The two ways between the rings: SYSCALL comes in at `system_call_entry`, SYSRET goes out. Interrupts are off. */
+/*
+ * The ways between the rings: SYSCALL comes in at `system_call_entry`, and where it was chosen UD2 at
+ * `system_call_trap`; SYSRET goes out. Interrupts are off.
+ */
+#include "printf/system-calls.h"
 #define STACK_BYTES     4096
 #define RFLAGS_FIXED    0x2             /* bit 1 is always set; all else clear: no interrupts, no I/O in ring 3 */
 
         .text
-        .globl  enter_program, system_call_entry
+        .globl  enter_program, system_call_entry, system_call_trap
 
 /* The first way out. rdi: where the program begins; rsi: its arguments; rdx: the end of its stack. */
 enter_program:
@@ -20,6 +24,13 @@ enter_program:
         xor     %r9d, %r9d
         xor     %r10d, %r10d
         sysretq
+
+/* An exception of the program: makes of what the CPU has pushed what SYSCALL would have left, and goes on as after it. */
+system_call_trap:
+        mov     (%rsp), %rcx
+        add     $UD2_BYTES, %rcx
+        mov     16(%rsp), %r11
+        mov     24(%rsp), %rsp
 
 /* rax: number; rdi, rsi, rdx: what the call is given. SYSCALL changes no stack: rsp is still the program's. */
 system_call_entry:

@@ -27,7 +27,7 @@ void main(const struct start_info *info) {
   setup_interrupts();
   setup_segments();
   protect_memory();
-  setup_system_calls();
+  setup_system_calls(has_word(words, "trap"));
   setup_uart(has_word(words, "string"));
   stamps.enabled = !has_word(words, "unwatched");
   enter_program(program_start, copy_arguments(words), program_stack_end);

@@ -17,7 +17,8 @@ void setup_segments(void);
 void protect_memory(void);
 
 /* system-calls.c, entry.S */
-void setup_system_calls(void);
+/* `by_trap`: by UD2 too. */
+void setup_system_calls(bool by_trap);
 _Noreturn void enter_program(const char *entry, const char *arguments, const char *stack_end);
 
 /* uart.c */

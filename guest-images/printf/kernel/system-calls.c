@@ -1,6 +1,7 @@
 /* System calls: where SYSCALL leads (SDM 3A, 5.8.8), and what each does. An address from the program is not trusted. */
 #include "lib/console.h"
 #include "lib/cpu.h"
+#include "lib/interrupts.h"
 #include "printf/kernel/kernel.h"
 #include "printf/stamps.h"
 #include "printf/system-calls.h"
@@ -17,13 +18,14 @@
 
 #define STDOUT 1
 
-extern const char system_call_entry[];
+extern const char system_call_entry[], system_call_trap[];
 
-void setup_system_calls(void) {
+void setup_system_calls(bool by_trap) {
   write_msr(MSR_STAR, PROGRAM_BASE << 48 | KERNEL_CODE << 32);
   write_msr(MSR_LSTAR, (uint64_t)system_call_entry);
   write_msr(MSR_FMASK, FLAGS_CLEARED);
   write_msr(MSR_EFER, read_msr(MSR_EFER) | EFER_SCE);
+  if (by_trap) handle_vector(INVALID_OPCODE, (uintptr_t)system_call_trap);
 }
 
 /* Compares sizes, not sums: a sum of the program's numbers could wrap. */

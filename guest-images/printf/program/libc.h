@@ -16,4 +16,6 @@ __attribute__((format(printf, 1, 2))) int printf(const char *format, ...);
 char *strstr(const char *text, const char *part);
 
 long write(int fd, const void *bytes, size_t count);
+/* From now on by UD2, not SYSCALL. */
+void system_calls_by_trap(void);
 _Noreturn void exit(int status);

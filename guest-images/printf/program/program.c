@@ -1,7 +1,7 @@
 /*
  * The program: what a beginner writes first. It runs in ring 3 and knows nothing of UARTs or ports. Words on the
- * command line: `unbuffered` and `full` choose the library's buffering in place of line by line, `crash` lets it try
- * an instruction that ring 3 does not have.
+ * command line: `unbuffered` and `full` choose the library's buffering in place of line by line, `trap` the way into
+ * the kernel, `crash` lets it try an instruction that ring 3 does not have.
  */
 #include "printf/program/libc.h"
 #include "printf/stamps.h"
@@ -20,6 +20,7 @@ int main(const char *arguments) {
   stamp(STEP_PROGRAM_STARTED, 0);
   if (strstr(arguments, "unbuffered") != NULL) setvbuf(stdout, _IONBF);
   if (strstr(arguments, "full") != NULL) setvbuf(stdout, _IOFBF);
+  if (strstr(arguments, "trap") != NULL) system_calls_by_trap();
   if (strstr(arguments, "crash") != NULL) turn_interrupts_off();
 
   stamp(STEP_PRINTF_CALLED, 0);

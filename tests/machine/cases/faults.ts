@@ -15,7 +15,7 @@ const RAM_BYTES = 4 << 20;
 const NOWHERE = 0xd0000000n;
 const NOWHERE_BYTES = [0x00, 0x00, 0x00, 0xd0];
 const MOV_EAX_NOWHERE = [0xb8, ...NOWHERE_BYTES];
-/** kvm_pvm enters no guest by VMX or SVM: it has no state to refuse. */
+/** kvm_pvm enters no guest by VMX or SVM: it has no state to refuse, and delivers exceptions by itself. */
 const HARDWARE: readonly Flavour[] = ['svm', 'vtx'];
 
 interface FaultyGuest {
@@ -65,6 +65,7 @@ const guests: readonly FaultyGuest[] = [
   },
   {
     name: 'an exception whose handler is looked up where nothing is',
+    flavours: HARDWARE,
     mode: 'protected',
     code: [0x0f, 0x0b],
     change: (sregs) => ({ ...sregs, idt: { ...sregs.idt, base: NOWHERE, limit: 0x7ff } }),

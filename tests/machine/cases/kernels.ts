@@ -5,8 +5,9 @@ import { FLAVOURS } from '../flavour.js';
 import { KERNELS, type Kernel, titleOf } from '../kernels.js';
 
 /** Runs a kernel with no option but its command line; gives what it printed and the exits that it made. */
-async function run({ guestImages }: CaseContext, { image, commandLine }: Kernel) {
-  await using machine = await Machine.create({ image: `${guestImages}/${image}.elf`, commandLine });
+async function run({ guestImages, module }: CaseContext, { image, commandLine = '', wordOnPvm = '' }: Kernel) {
+  const words = module === 'kvm_pvm' ? `${commandLine} ${wordOnPvm}` : commandLine;
+  await using machine = await Machine.create({ image: `${guestImages}/${image}.elf`, commandLine: words });
   const chunks: Buffer[] = [];
   machine.output.on('data', (chunk: Buffer) => chunks.push(chunk));
   machine.start();

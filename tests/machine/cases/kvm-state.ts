@@ -10,6 +10,8 @@ import { CODE, RAM_SIZE, runTo, withTinyGuest } from '../real-mode.js';
 
 const END = [0xe6, 0x99];
 const HLT = 0xf4;
+/** Tile information and TMUL information. */
+const AMX_LEAVES = [0x1d, 0x1e];
 
 export const cases: readonly Case[] = [
   {
@@ -68,11 +70,10 @@ export const cases: readonly Case[] = [
           tscDeadline: vm.checkExtension(cap.KVM_CAP_TSC_DEADLINE_TIMER) > 0,
         });
         vcpu.setCpuid2(shown);
-        const read = vcpu.getCpuid2();
-        assert.deepEqual(
-          read.map((entry) => [entry.function, entry.index]),
-          shown.map((entry) => [entry.function, entry.index]),
-        );
+        const names = (entries: typeof shown) => entries.map((entry) => [entry.function, entry.index]);
+        // KVM leaves out AMX's where this process has not asked the kernel for its state.
+        const kept = (entries: typeof shown) => entries.filter((entry) => !AMX_LEAVES.includes(entry.function));
+        assert.deepEqual(names(kept(vcpu.getCpuid2())), names(kept(shown)));
 
         const xcrs = vcpu.getXcrs();
         assert.equal(xcrs[0]?.xcr, 0);
@@ -91,7 +92,7 @@ export const cases: readonly Case[] = [
   },
   {
     name: 'the TSC: rate, offset and kvmclock’s pause mark',
-    async run() {
+    async run({ module }) {
       await withTinyGuest({ code: END }, (guest) => {
         const { vcpu, vm } = guest;
         const khz = vcpu.getTscKhz();
@@ -99,7 +100,7 @@ export const cases: readonly Case[] = [
         vcpu.setTscKhz(khz);
         if (vcpu.hasDeviceAttr(kvmConstants.KVM_VCPU_TSC_CTRL, kvmConstants.KVM_VCPU_TSC_OFFSET)) {
           vcpu.setTscOffset(-123456789n);
-          assert.equal(vcpu.getTscOffset(), -123456789n);
+          assert.equal(vcpu.getTscOffset(), module === 'kvm_pvm' ? 0n : -123456789n); // its guests read the CPU's own
         }
         assert.equal(vcpu.hasDeviceAttr(99, 0), false);
         assert.ok((vcpu.getMsrs([IA32_TSC])[0]?.data ?? 0n) > 0n);

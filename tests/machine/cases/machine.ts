@@ -34,10 +34,17 @@ async function runUntil(machine: Machine, text: string): Promise<void> {
   await shown;
 }
 
+function beyondPvm(end: MachineEnd, instruction: string): void {
+  assert.equal(end.reason, 'error');
+  assert.ok(end.error.message.includes(`(${instruction})`), end.error.message);
+  assert.match(end.error.hint ?? '', /^kvm_pvm cannot emulate this instruction; .*--host svm/);
+}
+
 const endings: readonly Case[] = ENDING_GUESTS.map((guest) => ({
   name: `the guest ${guest.image} ends by ${guest.end}`,
   async run(context) {
     const { end, output } = await run(optionsFor(context, guest.image));
+    if (context.module === 'kvm_pvm' && guest.beyondPvm !== undefined) return beyondPvm(end, guest.beyondPvm);
     assert.equal(output.toString('latin1'), guest.output);
     assert.equal(end.reason, guest.end);
     if (end.reason === 'debug-exit') assert.equal(end.status, guest.status);
