@@ -9,7 +9,7 @@
  */
 #include "protected.inc"
 #include "cpus.inc"
-#define ROUNDS          200
+#define ROUNDS          50
 #define DEBUG_CONSOLE   0xe9
 #define RTC_INDEX       0x70
 #define RTC_DATA        0x71

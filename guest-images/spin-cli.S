@@ -1,7 +1,4 @@
-/*
- * Shows that a guest with interrupts off can still be stopped: prints a line, then spins. Not for the vtx host: a
- * guest that spins so stops the software CPU's own timer interrupts for good.
- */
+/* Shows that a guest with interrupts off can still be stopped: prints a line, then spins. */
 #include "protected.inc"
 main:
         print   "spinning with interrupts off\n"

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import { loadDisassembler } from '../machine/guest-code.js';
+import { prepareThread } from '../machine/threads.js';
 
 /**
  * The command inside a nested host: `node agent.js` loads everything, says so, and then waits for its job in the
@@ -16,6 +17,7 @@ interface Job {
 
 const { main } = await import('./main.js');
 await import('./run.js'); // what nearly every job needs, loaded in the snapshot
+await prepareThread();
 loadDisassembler(); // seconds in a nested host, which a command whose time is over does not have
 
 // Each makes its stream at its first use, which takes a while.

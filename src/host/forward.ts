@@ -34,14 +34,17 @@ const TIMED_OUT = 124;
 const SIGNALLED = 128;
 const WORK = '/work';
 
-/** What a command may take to end by itself after a signal or its time: then the host is killed. */
-const GRACE_MS = 5000;
+/**
+ * What a command may take to end by itself after a signal or its time: then the host is killed. To say where the guest
+ * is, a vtx host first loads a disassembler, which takes it seconds.
+ */
+const GRACE_MS = 10_000;
 
 /**
  * Runs a `vmlaunch` command in a nested host as if it ran here: files go in, standard streams live, signals too;
  * then result files come out.
  * @returns the command's exit status; 124 when it took too long (it got SIGALRM first); 128 + n when it did not end
- *   by itself after signal n, or at its second.
+ *   by itself after signal n, or at its second; where that takes too long, standard error says so.
  * @throws VmError HOST_FAILED, SETUP_FAILED, FILE_UNREADABLE
  */
 export async function runInHost(options: ForwardOptions): Promise<number> {
@@ -83,12 +86,14 @@ class Interruption {
   readonly #abort = new AbortController();
   #host: Host | undefined;
   readonly #signals: readonly NodeJS.Signals[];
+  readonly #stderr: Writable;
   readonly #timers: NodeJS.Timeout[] = [];
   #interrupted = false;
 
   constructor({ timeoutS, signals = ['SIGINT', 'SIGTERM', 'SIGHUP'], stdout, stderr }: ForwardOptions) {
     this.forced = this.#force.promise;
     this.#signals = signals;
+    this.#stderr = stderr;
     for (const signal of signals) process.on(signal, this.#onSignal);
     // Nobody reads any more: what SIGPIPE is to a program that runs here.
     for (const stream of [stdout, stderr]) stream.once('error', this.#onClosed);
@@ -137,7 +142,10 @@ class Interruption {
     this.#interrupted = true;
     if (this.#host === undefined) return this.#force.resolve(status);
     this.#host.signal(signal);
-    this.#after(GRACE_MS, () => this.#force.resolve(status));
+    this.#after(GRACE_MS, () => {
+      this.#stderr.write(`vmlaunch: the nested host did not heed ${signal} for ${GRACE_MS / 1000} s, and was killed\n`);
+      this.#force.resolve(status);
+    });
   }
 
   #after(ms: number, action: () => void): void {

@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
@@ -14,11 +13,13 @@ import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
 import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { IdleWatch } from './idle-watch.js';
+import { KvmCounters } from './kvm-counters.js';
 import { furnish, loadSegments, mapFirmware } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import { readScreen, type TextScreen } from './screen.js';
 import type { ThreadEnd } from './thread-end.js';
+import { takeThread } from './threads.js';
 import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 
 /** How often vCPUs without exits are asked whether they are halted for good. */
@@ -54,6 +55,7 @@ export class Instance {
   readonly cpus: readonly Cpu[];
   /** What the vCPUs did lately. */
   readonly activity: ActivityWatch;
+  readonly kvmCounters: KvmCounters;
   /** Resolves to the first thread's end when all threads have ended. Never rejects. */
   readonly ended: Promise<ThreadEnd>;
 
@@ -87,6 +89,7 @@ export class Instance {
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
       this.cpus = this.#createCpus();
+      this.kvmCounters = new KvmCounters(this.cpus.map(({ vcpu }) => vcpu));
       this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
       this.#idleWatch = new IdleWatch(
         this.cpus.map(({ control }) => control),
@@ -184,6 +187,7 @@ export class Instance {
     clearTimeout(this.#inputWaits);
     clearTimeout(this.#kickAgain);
     this.#pc?.stopTimers();
+    this.kvmCounters?.close();
     this.#vm.close();
     releaseRam([...this.#ram, ...this.#rom]);
   }
@@ -235,7 +239,7 @@ export class Instance {
   #startThread(cpu: Cpu): void {
     const { vcpu, control } = cpu;
     const { console, timed } = this.#options;
-    const worker = new Worker(new URL('./vcpu-thread.js', import.meta.url), { stdin: false });
+    const worker = takeThread();
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
     worker.on('error', (error) => {
@@ -263,6 +267,8 @@ export class Instance {
 
   #onMessage(cpu: Cpu, message: ThreadMessage): void {
     switch (message.type) {
+      case 'waiting':
+        return;
       case 'output':
         return this.#options.console.outputHasCome();
       case 'input-room':

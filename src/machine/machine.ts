@@ -4,7 +4,6 @@ import { type BootOptions, formTaken, planBoot, unpacked } from '../boot/load.js
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
-import { readStats } from '../kvm/stats.js';
 import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import { decompress } from './decompress.js';
@@ -247,29 +246,10 @@ export class Machine {
   }
 
   #collect(): MachineStats {
-    const { cpus } = this.#instance;
+    const { cpus, kvmCounters } = this.#instance;
     const controls = cpus.map(({ control }) => control);
-    const own = collectStats(controls, this.#options.timed ?? false, this.#kvmCounters());
+    const own = collectStats(controls, this.#options.timed ?? false, kvmCounters.read());
     return this.#earlier === undefined ? own : addStats(this.#earlier, own);
-  }
-
-  #kvmCounters(): Record<string, number> | undefined {
-    const sums: Record<string, number> = {};
-    try {
-      for (const { vcpu } of this.#instance.cpus) {
-        const fd = vcpu.getStatsFd();
-        try {
-          for (const [name, value] of readStats(fd)) sums[name] = (sums[name] ?? 0) + value;
-        } finally {
-          fd.close();
-        }
-      }
-      return sums;
-    } catch (error) {
-      // A kernel before 5.14 has no such statistics: the report then lacks them.
-      if (error instanceof VmError && error.code === 'KVM_CALL_FAILED') return undefined;
-      throw error;
-    }
   }
 }
 

@@ -36,6 +36,7 @@ export interface VcpuJob {
 }
 
 export type ThreadMessage =
+  | { readonly type: 'waiting' }
   | { readonly type: 'output' }
   | { readonly type: 'input-room' }
   | { readonly type: 'timers' }
@@ -176,3 +177,4 @@ port.once('message', (job: VcpuJob) => {
   control.state = STATE_ENDED;
   port.close();
 });
+post({ type: 'waiting' });

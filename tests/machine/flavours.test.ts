@@ -13,7 +13,7 @@ import { Session } from './session.js';
 
 /**
  * The cases of cases/ on every flavour. One host a flavour runs them all, one after another; a test here only waits
- * for the result of its case. The hosts run side by side, since each uses one processor.
+ * for the result of its case. The hosts run side by side, since each uses one processor; this machine's own KVM before.
  */
 const ROOT = new URL('../..', import.meta.url).pathname;
 /** As deep below the project as tests/machine/, so that `../../../dist/` means the same to tsc and to Node. */
@@ -110,12 +110,15 @@ const start = (flavour: Flavour, cases: readonly CaseInfo[]) =>
 const allCases = await compileAndList();
 const flavours: Flavour[] = localKvm().usable ? ['local', 'svm', 'vtx'] : ['svm', 'vtx'];
 
+let before: Promise<unknown> = Promise.resolve();
+
 for (const flavour of flavours) {
   describe(`[${flavour}]`, () => {
     const here = allCases.filter((one) => one.flavours.includes(flavour));
     const cases = here.filter((one) => !one.long.includes(flavour) || process.env.VMLAUNCH_LONG === '1');
-    const started = start(flavour, cases);
+    const started = before.then(() => start(flavour, cases));
     const ended = started.then(({ session }) => session.run());
+    if (flavour === 'local') before = ended.catch(() => {});
     started.catch(() => {});
     ended.catch(() => {});
 

@@ -10,7 +10,7 @@ import { FLOOD_BYTES, FLOOD_SHORT_BYTES, floodBytes } from '../machine/guests.js
 import { Run } from './command.js';
 import { ROOT, run } from './host-support.js';
 
-/** A guest that runs until it is ended, on both hosts: one that spins would do on svm only. */
+/** A guest that runs until it is ended. */
 const IDLE = { image: 'halt-idle', text: 'idle\n' } as const;
 const FLAT = ['--flat', 'protected', '--load-address', '0x100000'];
 const MINUTE = 60_000;

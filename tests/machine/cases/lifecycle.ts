@@ -6,7 +6,7 @@ import { Machine, type MachineOptions } from '../../../dist/index.js';
 import { Vcpu } from '../../../dist/kvm/vcpu.js';
 import { Vm } from '../../../dist/kvm/vm.js';
 import type { Case, CaseContext } from '../case.js';
-import type { Flavour } from '../flavour.js';
+import { FLAVOURS, type Flavour } from '../flavour.js';
 import { FLOOD_SHORT_BYTES, floodBytes } from '../guests.js';
 import type { Way } from '../programs/ending.js';
 import { READY } from '../programs/ready.js';
@@ -156,14 +156,13 @@ async function programEnds({ guestImages }: CaseContext, image: string, ending: 
 
 const how = ({ way, signal }: Ending): string => (signal === undefined ? way : `${way} ${signal}`);
 
-/** A guest that spins with interrupts off stops Bochs for good; one that sleeps in HLT does not leave KVM either. */
+/** With interrupts on, and off. */
 const GUESTS: readonly { readonly image: string; readonly flavours: readonly Flavour[] }[] = [
   { image: 'spin', flavours: ['local', 'svm'] },
-  { image: 'spin-cli', flavours: ['local', 'svm'] },
-  { image: 'halt-idle', flavours: ['vtx'] },
+  { image: 'spin-cli', flavours: FLAVOURS },
 ];
 
-/** Where every program takes seconds: each way by which the process is left. */
+/** Every program takes seconds: each way by which the process is left. */
 const SHORT: readonly Ending[] = ENDINGS.filter(
   ({ way }) => way === 'exit' || way === 'throw' || way === 'signal-handler',
 );
@@ -203,11 +202,11 @@ export const cases: readonly Case[] = [
   ...endings,
   // Two in five of them run: in a host Node takes half a second and more to start a thread.
   leaving(5, { flavours: ['vtx'], timeoutS: 600 }),
-  leaving(50, { flavours: ['svm'], timeoutS: 600 }),
-  leaving(500, { flavours: ['local', 'svm'], long: ['svm'], timeoutS: 3000 }),
+  leaving(20, { flavours: ['svm'], timeoutS: 600 }),
+  leaving(100, { flavours: ['local'], timeoutS: 600 }),
+  leaving(500, { flavours: ['local', 'svm'], long: ['local', 'svm'], timeoutS: 3000 }),
   {
     name: 'stop() ends a guest that spins, also with interrupts off',
-    flavours: ['local', 'svm'],
     async run(context) {
       await stopsSoon(context, 'spin');
       await stopsSoon(context, 'spin-cli');
@@ -215,7 +214,6 @@ export const cases: readonly Case[] = [
   },
   {
     name: 'a time-out ends a guest that spins',
-    flavours: ['local', 'svm'],
     async run({ guestImages }) {
       const options = { image: `${guestImages}/silent-spin.bin`, ...FLAT, timeoutS: 0.5 };
       await using machine = await Machine.create(options);
@@ -238,6 +236,7 @@ export const cases: readonly Case[] = [
   {
     name: '256 KiB of console output to a reader that sleeps, to the byte',
     flavours: ['local', 'svm'],
+    long: ['svm'], // where the command's test does it too
     timeoutS: 300,
     async run({ guestImages }) {
       await using machine = await Machine.create({ image: `${guestImages}/flood-short.bin`, ...FLAT });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { Machine, type MachineEnd, type MachineOptions } from '../../../dist/index.js';
+import { prepareThread } from '../../../dist/machine/threads.js';
 import type { Case, CaseContext } from '../case.js';
 import { ENDING_GUESTS, mmioOutput, STRING_IO_DEBUG_OUTPUT, WIDE_IO_OUTPUT } from '../guests.js';
 
@@ -67,6 +68,17 @@ const outputs: readonly Case[] = [
 export const cases: readonly Case[] = [
   ...endings,
   ...outputs,
+  {
+    name: 'a thread that was prepared runs the next machine, and one alone',
+    async run(context) {
+      await prepareThread();
+      for (const _ of [1, 2]) {
+        const { end, output } = await run(optionsFor(context, 'hello'));
+        assert.equal(output.toString('latin1'), 'hello from protected mode\n');
+        assert.equal(end.reason, 'debug-exit');
+      }
+    },
+  },
   {
     name: 'a guest halted with interrupts off ends the machine as halted',
     async run(context) {
