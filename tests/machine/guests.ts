@@ -111,6 +111,26 @@ export const READY = 'ready\n';
 export const CTRL_D = '\x04';
 
 /**
+ * keyboard: what it says when it listens, what is then pressed, and the lines that this gives, once by asking and once
+ * by interrupt. It ends with status 1.
+ */
+export const KEYBOARD_ASKS = 'asking\n';
+export const KEYBOARD_WAITS = 'waiting\n';
+export const KEYBOARD_STROKES = ['a', 'Shift+a', 'ArrowUp', 'Control+Alt+Delete', 'F12', 'Escape'] as const;
+const KEYBOARD_CODES = ['1e 9e', '2a 1e 9e aa', 'e0 48 e0 c8', '1d 38 e0 53 e0 d3 b8 9d', '58 d8', '01 81'];
+const keyboardLines = (how: string) =>
+  KEYBOARD_CODES.map((codes) =>
+    codes
+      .split(' ')
+      .map((code) => `${how} ${code}\n`)
+      .join(''),
+  );
+/** By stroke. */
+export const KEYBOARD_ASKED = keyboardLines('asked');
+export const KEYBOARD_TOLD = keyboardLines('told');
+export const KEYBOARD_OUTPUT = [KEYBOARD_ASKS, ...KEYBOARD_ASKED, KEYBOARD_WAITS, ...KEYBOARD_TOLD].join('');
+
+/**
  * boot-sector through SeaBIOS, with `a` and `q` typed, as its serial console shows it (control sequences left out). It
  * ends with status 1.
  */

@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Qmp } from '../../src/host/qmp.js';
 import { ensurePackages } from '../../src/setup/packages.js';
 import {
   BOOT_SECTOR_LINES,
@@ -13,11 +15,18 @@ import {
   ENDLESS_GUESTS,
   FLOOD_SHORT_BYTES,
   floodBytes,
+  KEYBOARD_ASKED,
+  KEYBOARD_ASKS,
+  KEYBOARD_OUTPUT,
+  KEYBOARD_STROKES,
+  KEYBOARD_TOLD,
+  KEYBOARD_WAITS,
   mmioOutput,
   READY,
   STRING_IO_DEBUG_OUTPUT,
 } from '../machine/guests.js';
 import { KERNELS, type Kernel, smpKernel, titleOf, VGA_TEXT } from '../machine/kernels.js';
+import { REGISTERS_MEMORY_MIB, registersOutputInQemu } from '../machine/registers.js';
 import { screenText } from './command.js';
 
 /**
@@ -56,7 +65,18 @@ interface Guest {
 /** Starts a guest under QEMU's TCG. A reset ends it with status 0, as a power-off does. */
 function start(image: string, boot: readonly string[] = ['-kernel', join(IMAGES, `${image}.bin`)]): Guest {
   const console = join(scratch, `${image}.debug`);
-  const machine = ['-M', 'pc', '-accel', 'tcg', '-m', '64', '-nodefaults', '-display', 'none', '-no-reboot'];
+  const machine = [
+    '-M',
+    'pc',
+    '-accel',
+    'tcg',
+    '-m',
+    `${REGISTERS_MEMORY_MIB}`,
+    '-nodefaults',
+    '-display',
+    'none',
+    '-no-reboot',
+  ];
   const devices = [
     '-serial',
     'stdio',
@@ -101,6 +121,25 @@ function startKernel({ image, commandLine, cpus = 1 }: Kernel): Guest {
   return start(image, ['-vga', 'std', '-smp', String(cpus), '-kernel', join(IMAGES, `${image}.elf`), ...append]);
 }
 
+/** QEMU's names of the keys in KEYBOARD_STROKES (QKeyCode). */
+const QEMU_KEYS: Readonly<Record<string, string>> = {
+  Shift: 'shift',
+  Control: 'ctrl',
+  Alt: 'alt',
+  ArrowUp: 'up',
+  Delete: 'delete',
+  F12: 'f12',
+  Escape: 'esc',
+};
+
+/** Presses a stroke's keys in order, and lets them go in the opposite order. */
+async function press(monitor: Qmp, stroke: string): Promise<void> {
+  const keys = stroke.split('+').map((name) => ({ type: 'qcode', data: QEMU_KEYS[name] ?? name }));
+  const event = (key: object, down: boolean) => ({ type: 'key', data: { down, key } });
+  const events = [...keys.map((key) => event(key, true)), ...keys.reverse().map((key) => event(key, false))];
+  await monitor.run('input-send-event', { events });
+}
+
 describe('[qemu] our guests', () => {
   it.each(ENDING_GUESTS)('$image prints its line and ends', async ({ image, output, status = 0 }) => {
     const guest = start(image);
@@ -133,6 +172,33 @@ describe('[qemu] our guests', () => {
     expect(await guest.ended).toBe(1);
     const [, lines] = BOOT_SECTOR_SCREEN.exec(screenText(guest.output().toString())) ?? [];
     expect(lines).toBe(BOOT_SECTOR_LINES);
+  });
+
+  it('registers reads what it reads in ours, but for the lines that are listed', async () => {
+    const guest = start('registers');
+    expect(await guest.ended).toBe(1);
+    expect(guest.output().toString().split('\n')).toEqual(registersOutputInQemu().split('\n'));
+  });
+
+  it('keyboard gets every stroke, by asking and by interrupt', async () => {
+    const socket = join(scratch, 'qmp');
+    const guest = start('keyboard', ['-kernel', join(IMAGES, 'keyboard.bin'), '-qmp', `unix:${socket},server,nowait`]);
+    await guest.says(KEYBOARD_ASKS);
+    const connection = createConnection(socket).on('error', () => {}); // QEMU ends at the last stroke, answered or not
+    const monitor = new Qmp(connection);
+    await monitor.run('qmp_capabilities');
+    // QEMU's keyboard holds 16 bytes and drops what comes then: each stroke waits for the one before.
+    for (const [index, stroke] of KEYBOARD_STROKES.entries()) {
+      void press(monitor, stroke);
+      await guest.says(KEYBOARD_ASKED.slice(0, index + 1).join(''));
+    }
+    await guest.says(KEYBOARD_WAITS);
+    for (const [index, stroke] of KEYBOARD_STROKES.entries()) {
+      void press(monitor, stroke);
+      await guest.says(KEYBOARD_TOLD.slice(0, index + 1).join(''));
+    }
+    expect(await guest.ended).toBe(1);
+    expect(guest.output().toString()).toBe(KEYBOARD_OUTPUT);
   });
 
   it('string-io moves every element', async () => {

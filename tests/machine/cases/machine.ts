@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { Machine, type MachineEnd, type MachineOptions } from '../../../dist/index.js';
 import { prepareThread } from '../../../dist/machine/threads.js';
+import { beyondPvm } from '../beyond-pvm.js';
 import type { Case, CaseContext } from '../case.js';
 import { ENDING_GUESTS, mmioOutput, STRING_IO_DEBUG_OUTPUT, WIDE_IO_OUTPUT } from '../guests.js';
 
@@ -33,12 +34,6 @@ async function runUntil(machine: Machine, text: string): Promise<void> {
   });
   machine.start();
   await shown;
-}
-
-function beyondPvm(end: MachineEnd, instruction: string): void {
-  assert.equal(end.reason, 'error');
-  assert.ok(end.error.message.includes(`(${instruction})`), end.error.message);
-  assert.match(end.error.hint ?? '', /^kvm_pvm cannot emulate this instruction; .*--host svm/);
 }
 
 const endings: readonly Case[] = ENDING_GUESTS.map((guest) => ({
