@@ -34,6 +34,8 @@ interface RunOptions {
   readonly stdin?: 'ignore' | 'pipe';
   /** A descriptor takes the place of the pipe that is read. */
   readonly stdout?: 'pipe' | number;
+  /** Gives it a terminal of so many rows and columns, `24x80`: its standard error is then standard output. */
+  readonly terminal?: string;
   /** How long the reader of its output sleeps after each piece. */
   readonly delayMs?: number;
 }
@@ -46,8 +48,10 @@ export class Run implements Disposable {
   stderr = '';
   readonly #outputEnded: Promise<unknown>;
 
-  constructor(argv: readonly string[], { stdin = 'ignore', stdout = 'pipe', delayMs = 0 }: RunOptions = {}) {
-    this.process = spawn(process.execPath, [BIN, 'run', ...argv], {
+  constructor(argv: readonly string[], { stdin = 'ignore', stdout = 'pipe', terminal, delayMs = 0 }: RunOptions = {}) {
+    const words = [process.execPath, BIN, 'run', ...argv];
+    const [program = '', ...rest] = terminal === undefined ? words : onTerminal(words, terminal);
+    this.process = spawn(program, rest, {
       env: this.scratch.env,
       stdio: [stdin, stdout, 'pipe'],
     });
@@ -105,6 +109,13 @@ export class Run implements Disposable {
     this.process.kill('SIGKILL');
     this.scratch[Symbol.dispose]();
   }
+}
+
+/** The same command behind a terminal that script(1) makes. */
+function onTerminal(words: readonly string[], size: string): string[] {
+  const [rows, columns] = size.split('x');
+  const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  return ['script', '-qec', `stty rows ${rows} cols ${columns} && exec ${quoted}`, '/dev/null'];
 }
 
 /** What a BIOS writes to its serial console, without the control sequences (ECMA-48) that depend on its timer. */
