@@ -20,6 +20,7 @@ export type VmErrorCode =
   | 'KVM_NOT_PERMITTED'
   | 'KVM_UNSUPPORTED'
   | 'KVM_CALL_FAILED'
+  | 'KVM_TRACE_UNAVAILABLE'
   | 'KVM_INTERNAL_ERROR'
   | 'KVM_ENTRY_FAILED'
   | 'EXIT_UNHANDLED'
@@ -48,6 +49,7 @@ const KIND: Record<VmErrorCode, VmErrorKind> = {
   KVM_NOT_PERMITTED: 'host',
   KVM_UNSUPPORTED: 'host',
   KVM_CALL_FAILED: 'kvm',
+  KVM_TRACE_UNAVAILABLE: 'host',
   KVM_INTERNAL_ERROR: 'kvm',
   KVM_ENTRY_FAILED: 'kvm',
   EXIT_UNHANDLED: 'kvm',

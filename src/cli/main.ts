@@ -48,6 +48,7 @@ function commands(done: (status: number) => void): Command {
     .option('--screenshot <file>', 'write the text screen as PNG at the end')
     .option('--font <file>', "the screenshot's font, 16 bytes for each of 256 characters (default: a VGA's)")
     .option('--stats', 'print exits by reason, and the time inside and outside of KVM_RUN')
+    .option('--trace-kvm', 'have the kernel record what KVM does, for a post-mortem (wants root, costs time)')
     .option('--report <file>', 'write what happened as JSON')
     .addOption(host('where to run: the local KVM, or a software host with a KVM of its own'))
     .addOption(new Option('--clock <clock>', "a software host's clock").choices(['now', 'fixed']).default('now'))

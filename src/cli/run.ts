@@ -34,6 +34,7 @@ export interface RunOptions extends ImageOptions, ScreenshotOptions {
   readonly screen?: boolean;
   readonly stats?: boolean;
   readonly report?: string;
+  readonly traceKvm?: boolean;
   readonly host: HostName;
   readonly clock: 'now' | 'fixed';
 }
@@ -61,6 +62,7 @@ function optionsOf(image: string, options: RunOptions): MachineOptions {
     timeoutS: numberOf(options.timeout, '--timeout'),
     reboot: options.reboot,
     paravirt: paravirtOf(options.without),
+    traceKvm: options.traceKvm,
     timed: options.stats === true || options.report !== undefined,
   };
 }
@@ -253,6 +255,7 @@ function argvInside(options: RunOptions): string[] {
     screen,
     screenshot,
     stats,
+    traceKvm,
     report,
   } = options;
   const given = (name: string, value: string | undefined) => (value === undefined ? [] : [`${name}=${value}`]);
@@ -275,6 +278,7 @@ function argvInside(options: RunOptions): string[] {
     ...(screen === true ? ['--screen'] : []),
     ...(screenshot === undefined ? [] : [`--screenshot=${INSIDE.screenshot}`, `--font=${INSIDE.font}`]),
     ...(stats === true ? ['--stats'] : []),
+    ...(traceKvm === true ? ['--trace-kvm'] : []),
     ...given('--report', report && INSIDE.report),
   ];
 }

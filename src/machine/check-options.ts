@@ -62,6 +62,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   reboot: BOOLEAN,
   paravirt: { wanted: 'an object', holds: isPlainObject },
   timed: BOOLEAN,
+  traceKvm: BOOLEAN,
   kvmPath: TEXT,
 };
 const MODULE_RULES: Readonly<Record<keyof ModuleOptions, Rule>> = { file: FILE, name: TEXT, commandLine: TEXT };

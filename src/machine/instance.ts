@@ -4,6 +4,7 @@ import { KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
 import { filterCpuid, type ParavirtFeatures } from '../kvm/cpuid.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
+import { type KvmEvent, KvmTrace } from '../kvm/trace.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
@@ -37,6 +38,7 @@ export interface InstanceOptions {
   readonly cpus: number;
   readonly paravirt: ParavirtFeatures;
   readonly timed: boolean;
+  readonly traceKvm: boolean;
   readonly console: Console;
 }
 
@@ -66,6 +68,7 @@ export class Instance {
   readonly #pcMemory: PcMemory;
   readonly #pc: Pc;
   readonly #idleWatch: IdleWatch;
+  readonly #trace: KvmTrace | undefined;
   #resolveEnded: (end: ThreadEnd) => void = () => {};
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
@@ -89,6 +92,7 @@ export class Instance {
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
       this.cpus = this.#createCpus();
+      this.#trace = options.traceKvm ? KvmTrace.open() : undefined;
       this.kvmCounters = new KvmCounters(this.cpus.map(({ vcpu }) => vcpu));
       this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
       this.#idleWatch = new IdleWatch(
@@ -173,6 +177,11 @@ export class Instance {
     return this.#pc[bus].deviceAt(address);
   }
 
+  /** The last of what KVM did on a thread, oldest first; undefined where it is not recorded. */
+  kvmEvents(thread: number): KvmEvent[] | undefined {
+    return this.#trace?.read().filter(({ tid }) => tid === thread);
+  }
+
   /** Gives everything back. The vCPU threads must have ended. */
   close(): void {
     if (this.#closed) return;
@@ -188,6 +197,7 @@ export class Instance {
     clearTimeout(this.#kickAgain);
     this.#pc?.stopTimers();
     this.kvmCounters?.close();
+    this.#trace?.close();
     this.#vm.close();
     releaseRam([...this.#ram, ...this.#rom]);
   }
@@ -261,6 +271,7 @@ export class Instance {
       output: console.outputRing.buffer,
       input: console.inputRing.buffer,
       timed,
+      recordThreadsIn: this.#trace?.threadsFile,
     };
     worker.postMessage(job);
   }

@@ -153,7 +153,7 @@ export class Machine {
   }
 
   #powerOn(): Instance {
-    const { cpus = DEFAULT_CPUS, paravirt = {}, timed = false } = this.#options;
+    const { cpus = DEFAULT_CPUS, paravirt = {}, timed = false, traceKvm = false } = this.#options;
     return new Instance({
       kvm: this.#kvm,
       plan: this.plan,
@@ -161,6 +161,7 @@ export class Machine {
       cpus,
       paravirt,
       timed,
+      traceKvm,
       console: this.#console,
     });
   }

@@ -1,6 +1,6 @@
 import type { Activity } from './activity.js';
 import type { CpuState, FlagsValue } from './cpu-state.js';
-import type { DeviceExit, PostMortem, VcpuPostMortem } from './post-mortem.js';
+import type { DeviceExit, KvmRecord, PostMortem, VcpuPostMortem } from './post-mortem.js';
 
 const WIDTH = 80;
 /** Digits of a 64-bit value, and of one below 2^32. */
@@ -23,16 +23,22 @@ function outputWords({ bytes, silentMs }: PostMortem['output']): string {
 }
 
 /** Of many vCPUs the first is shown whole, of the others what they did; the data has all. */
-function describeVcpu({ id, activity, state, lost, exits }: VcpuPostMortem, isWhole: boolean): string[] {
+function describeVcpu({ id, activity, state, lost, kvm, exits }: VcpuPostMortem, isWhole: boolean): string[] {
   const name = `vCPU ${id}`;
   const place = state === undefined ? '' : ` in ${state.mode}, at rip ${state.registers.rip}`;
   const doing = activity === undefined ? '' : `: ${activityWords(activity)}`;
   const lines = wrap('', `${name}${place}${doing}`);
   if (!isWhole) return lines;
   if (lost !== undefined) lines.push(...wrap('  ', lost));
+  if (kvm !== undefined) lines.push(...wrap('  the kernel recorded: ', kvmWords(kvm)));
   if (state !== undefined) lines.push(...stateLines(state));
   lines.push(...exitLines(exits));
   return lines;
+}
+
+function kvmWords({ lastExit, injected }: KvmRecord): string {
+  const exit = lastExit === undefined ? 'no exit' : `its last exit, "${lastExit.reason}", at rip ${lastExit.rip}`;
+  return `${exit}; KVM injected ${injected.length === 0 ? 'no exception' : injected.join(', ')}`;
 }
 
 function activityWords({ doing, interruptsOn, windowMs, exits }: Activity): string {

@@ -2,6 +2,7 @@ import { messageOf } from '../errors.js';
 import { KVM_EXIT_SHUTDOWN } from '../kvm/abi/exits.js';
 import type { Regs, Sregs } from '../kvm/abi/registers.js';
 import { localFlavour } from '../kvm/flavour.js';
+import type { KvmEvent } from '../kvm/trace.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import { RFLAGS_IF } from '../kvm/x86.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
@@ -28,8 +29,18 @@ export interface VcpuPostMortem {
   readonly state?: CpuState | undefined;
   /** Why there is no state. */
   readonly lost?: string | undefined;
+  /** What the kernel recorded of it; absent where it did not: see `MachineOptions.traceKvm`. */
+  readonly kvm?: KvmRecord | undefined;
   /** Its last exits, oldest first, at most 16. */
   readonly exits: readonly DeviceExit[];
+}
+
+/** The kernel's own record of a vCPU, which survives where its registers do not. */
+export interface KvmRecord {
+  /** The last hardware exit, with the guest's rip at it. */
+  readonly lastExit?: { readonly reason: string; readonly rip: string } | undefined;
+  /** Exceptions that KVM injected into the guest, oldest first, as the kernel names them: "#UD", "#PF (0x2)". */
+  readonly injected: readonly string[];
 }
 
 /** Why and where a guest died, or stood when its time was over. */
@@ -45,7 +56,7 @@ export interface PostMortem {
 /** A vCPU whose thread has ended, with its thread's control block. */
 export interface StoppedCpu {
   readonly vcpu: Pick<Vcpu, 'id' | 'page' | 'getRegs' | 'getSregs' | 'getMpState'>;
-  readonly control: Pick<ControlBlock, 'exitLog'>;
+  readonly control: Pick<ControlBlock, 'exitLog'> & { readonly fields: { readonly tid: number } };
 }
 
 /** A power-on of a machine, all of whose threads have ended. */
@@ -57,6 +68,8 @@ export interface StoppedInstance {
   readonly activity: Pick<ActivityWatch, 'of'>;
   /** The device at a port (`pio`) or guest-physical address (`mmio`), by name. */
   deviceAt(bus: 'pio' | 'mmio', address: number): string | undefined;
+  /** What the kernel recorded of a vCPU's thread. */
+  kvmEvents(tid: number): readonly KvmEvent[] | undefined;
 }
 
 /**
@@ -100,23 +113,40 @@ function examine(
   { isStopped, flavour }: { readonly isStopped: boolean; readonly flavour: string },
 ): VcpuPostMortem {
   const { id } = vcpu;
+  const kvm = kvmRecord(instance.kvmEvents(control.fields.tid));
   const exits = readExitLog(control.exitLog).map((exit) => withDevice(exit, instance));
   try {
     const regs = vcpu.getRegs();
     const sregs = vcpu.getSregs();
-    if (wasReset(vcpu.page.exitReason, regs, sregs, flavour)) return { id, lost: LOST, exits };
+    if (wasReset(vcpu.page.exitReason, regs, sregs, flavour)) return { id, lost: lostWords(kvm), kvm, exits };
     const did = isStopped
       ? instance.activity.of(index, vcpu.getMpState(), (regs.rflags & RFLAGS_IF) !== 0n)
       : undefined;
-    return { id, activity: did, state: cpuState(regs, sregs, instance.memory), exits };
+    return { id, activity: did, state: cpuState(regs, sregs, instance.memory), kvm, exits };
   } catch (error) {
-    return { id, lost: `its registers cannot be read: ${messageOf(error)}`, exits };
+    return { id, lost: `its registers cannot be read: ${messageOf(error)}`, kvm, exits };
   }
 }
 
 const LOST =
   'kvm_amd resets the vCPU before it tells of a triple fault: rip fff0 is not where the guest died, and its ' +
   'registers are lost. With kvm_intel they survive: use --host vtx.';
+const TRACE_HINT = ' The kernel can record where it died: use --trace-kvm.';
+
+const lostWords = (kvm: KvmRecord | undefined): string => (kvm === undefined ? LOST + TRACE_HINT : LOST);
+
+const MOST_INJECTED = 16;
+
+function kvmRecord(events: readonly KvmEvent[] | undefined): KvmRecord | undefined {
+  if (events === undefined) return undefined;
+  const last = events.findLast(({ name }) => name === 'kvm_exit')?.text ?? '';
+  const [, reason, rip] = /reason (\S+).* rip (0x[0-9a-f]+)/.exec(last) ?? [];
+  const injected = events.filter(({ name }) => name === 'kvm_inj_exception').map(({ text }) => text);
+  return {
+    lastExit: reason === undefined || rip === undefined ? undefined : { reason, rip },
+    injected: injected.slice(-MOST_INJECTED),
+  };
+}
 
 /** A vCPU that kvm_amd has reset after it shut down. */
 function wasReset(exitReason: number, { rip }: Regs, { cs }: Sregs, flavour: string): boolean {

@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.js';
 import { native } from '../kvm/native.js';
+import { recordThread } from '../kvm/trace.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
 import { RFLAGS_IF } from '../kvm/x86.js';
@@ -33,6 +34,8 @@ export interface VcpuJob {
   readonly input: SharedArrayBuffer;
   /** Whether the time inside KVM_RUN is taken. */
   readonly timed: boolean;
+  /** Where the thread's number goes to have its KVM events recorded. */
+  readonly recordThreadsIn: string | undefined;
 }
 
 export type ThreadMessage =
@@ -167,6 +170,7 @@ port.once('message', (job: VcpuJob) => {
   const control = new ControlBlock(job.control);
   let end: ThreadEnd;
   try {
+    if (job.recordThreadsIn !== undefined) recordThread(job.recordThreadsIn, native.gettid());
     const thread = new VcpuThread(job);
     thread.waitFor(job.startsAfter);
     end = thread.run();

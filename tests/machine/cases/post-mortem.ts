@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describePostMortem, Machine, type MachineOptions, type PostMortem } from '../../../dist/index.js';
 import { walkPageTables } from '../../../dist/memory/walk.js';
@@ -76,6 +77,21 @@ const tripleFaults: readonly Case[] = (['protected', 'long'] as const).map((flat
 
 export const cases: readonly Case[] = [
   ...tripleFaults,
+  {
+    name: 'the rip of a triple fault and the exceptions before it are in the record of the kernel',
+    flavours: ['svm', 'vtx'],
+    timeoutS: DISASSEMBLER_S,
+    async run(context) {
+      const options = { image: Uint8Array.from(PROTECTED), traceKvm: true };
+      const { vcpus } = await deathOf(options, context);
+      assert.equal(vcpus[0]?.kvm?.lastExit?.rip, UD2_AT);
+      assert.ok(vcpus[0].kvm.injected.includes('#UD'), vcpus[0].kvm.injected.join());
+      assert.deepEqual(
+        readdirSync('/sys/kernel/tracing/instances').filter((name) => name.startsWith('vmlaunch')),
+        [],
+      );
+    },
+  },
   {
     name: 'an instruction that KVM cannot emulate has a post-mortem with its rip',
     timeoutS: DISASSEMBLER_S,

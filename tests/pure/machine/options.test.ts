@@ -30,6 +30,7 @@ const ALL: Required<MachineOptions> = {
   reboot: false,
   paravirt: { kvmclock: false, pvEoi: true },
   timed: true,
+  traceKvm: true,
   kvmPath: '/dev/kvm',
 };
 

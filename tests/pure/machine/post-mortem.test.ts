@@ -5,6 +5,7 @@ import { decode, encode, type PartialValue } from '../../../src/kvm/abi/layout.j
 import { kvmRegs, kvmSregs } from '../../../src/kvm/abi/registers.js';
 import { kvmRun } from '../../../src/kvm/abi/run.js';
 import { RunPage } from '../../../src/kvm/exit.js';
+import type { KvmEvent } from '../../../src/kvm/trace.js';
 import { ActivityWatch } from '../../../src/machine/activity.js';
 import { ControlBlock } from '../../../src/machine/control.js';
 import { flagsOf } from '../../../src/machine/control-flags.js';
@@ -76,12 +77,19 @@ interface CpuSetup {
   readonly sregs?: PartialValue<typeof kvmSregs>;
   readonly code?: readonly number[];
   readonly mpState?: number;
+  readonly kvmEvents?: readonly KvmEvent[];
 }
 
 const PROTECTED = { cr0: 0x11n, cs: { db: 1, selector: 8, limit: 0xffffffff } };
 
 /** A machine of one stopped vCPU whose last exit was a shutdown. */
-function stopped({ regs = {}, sregs = PROTECTED, code = [], mpState = RUNNABLE }: CpuSetup): StoppedInstance {
+function stopped({
+  regs = {},
+  sregs = PROTECTED,
+  code = [],
+  mpState = RUNNABLE,
+  kvmEvents,
+}: CpuSetup): StoppedInstance {
   const page = new RunPage(new Uint8Array(new SharedArrayBuffer(2 * 4096)));
   const mmio = { physAddr: 0xfee00000n, data: Uint8Array.of(1, 2, 3, 4, 0, 0, 0, 0), len: 4, isWrite: 1 };
   encode(kvmRun, { exitReason: KVM_EXIT_SHUTDOWN, exit: { mmio } } as PartialValue<typeof kvmRun>, page.bytes);
@@ -104,6 +112,7 @@ function stopped({ regs = {}, sregs = PROTECTED, code = [], mpState = RUNNABLE }
     memory,
     activity: new ActivityWatch([control], () => 0),
     deviceAt: (bus, address) => `${bus}-${address.toString(16)}`,
+    kvmEvents: () => kvmEvents,
   };
 }
 
@@ -147,6 +156,26 @@ describe('postMortem', () => {
     expect(cpu?.state).toBeUndefined();
     expect(cpu?.lost).toContain('--host vtx');
     expect(cpu?.exits).toHaveLength(2);
+  });
+
+  it('has what the kernel recorded of it, or says how to have it recorded', () => {
+    expect(of(RESET, 'kvm_amd').vcpus[0]?.lost).toMatch(/: use --trace-kvm\.$/);
+    const kvmEvents = [
+      { tid: 7, name: 'kvm_inj_exception', text: '#PF (0x2)' },
+      { tid: 7, name: 'kvm_exit', text: 'vcpu 0 reason EXIT_IOIO rip 0xfff info1 0x1' },
+      { tid: 7, name: 'kvm_exit', text: 'vcpu 0 reason shutdown rip 0x10000b info1 0x0' },
+      { tid: 7, name: 'kvm_inj_exception', text: '#UD' },
+    ];
+    const recorded = of({ ...RESET, kvmEvents }, 'kvm_amd');
+    expect(recorded.vcpus[0]?.lost).not.toContain('--trace-kvm');
+    expect(recorded.vcpus[0]?.kvm).toEqual({
+      lastExit: { reason: 'shutdown', rip: '0x10000b' },
+      injected: ['#PF (0x2)', '#UD'],
+    });
+    expect(describePostMortem(recorded)).toContain(
+      '  the kernel recorded: its last exit, "shutdown", at rip 0x10000b; KVM injected\n        #PF (0x2), #UD\n',
+    );
+    expect(describePostMortem(of({ kvmEvents: [] }))).toContain('recorded: no exit; KVM injected no exception');
   });
 
   it('does so on kvm_amd alone, and for no other state', () => {
