@@ -21,6 +21,9 @@ const sgrColour = (colour: number, plain: number, bright: number): number =>
 export class ScreenPainter {
   #drawn: string[] = [];
   #top = 0;
+  /** What each row is on a terminal of so many columns. */
+  #lines = new WeakMap<readonly ScreenCell[], string>();
+  #columns = 0;
 
   /** The terminal no longer shows what was drawn. */
   forget(): void {
@@ -33,9 +36,11 @@ export class ScreenPainter {
    */
   paint(screen: TextScreen, { rows, columns }: TerminalSize, note?: string): string {
     this.#follow(screen, rows);
+    if (columns !== this.#columns) this.#lines = new WeakMap();
+    this.#columns = columns;
     const lines = Array.from({ length: rows }, (_, row) => {
       if (note !== undefined && row === rows - 1) return `${REVERSE}${note.slice(0, columns)}`;
-      return lineOf(screen.rows[this.#top + row]?.slice(0, columns) ?? []);
+      return this.#line(screen.rows[this.#top + row] ?? []);
     });
     const changed = lines.flatMap((line, row) =>
       // Erased first: behind a line of the terminal's width that would take its last character.
@@ -45,6 +50,12 @@ export class ScreenPainter {
     if (changed.length === 0 && cursor === this.#drawn[rows]) return '';
     this.#drawn = [...lines, cursor];
     return HIDE_CURSOR + changed.join('') + cursor;
+  }
+
+  #line(row: readonly ScreenCell[]): string {
+    const line = this.#lines.get(row) ?? lineOf(row.slice(0, this.#columns));
+    this.#lines.set(row, line);
+    return line;
   }
 
   #cursor({ cursor }: TextScreen, { rows, columns }: TerminalSize): string {

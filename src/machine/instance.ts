@@ -18,7 +18,7 @@ import { KvmCounters } from './kvm-counters.js';
 import { furnish, loadSegments, mapFirmware } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
-import { readScreen, type TextScreen } from './screen.js';
+import { ScreenReader, type TextScreen } from './screen.js';
 import type { ThreadEnd } from './thread-end.js';
 import { takeThread } from './threads.js';
 import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
@@ -67,6 +67,7 @@ export class Instance {
   readonly #vm: Vm;
   readonly #pcMemory: PcMemory;
   readonly #pc: Pc;
+  readonly #screen: ScreenReader;
   readonly #idleWatch: IdleWatch;
   readonly #trace: KvmTrace | undefined;
   #resolveEnded: (end: ThreadEnd) => void = () => {};
@@ -86,6 +87,7 @@ export class Instance {
     });
     this.#ram = makeRam(options.ramBytes);
     this.memory = new GuestMemory(this.#ram);
+    this.#screen = new ScreenReader(this.memory);
     this.#vm = options.kvm.createVm();
     try {
       furnish(this.#vm, this.#ram);
@@ -164,7 +166,7 @@ export class Instance {
 
   /** What the text screen shows now. */
   get screen(): TextScreen {
-    return readScreen(this.memory, this.#pc.textView);
+    return this.#screen.read(this.#pc.textView);
   }
 
   /** A key was struck: returns false where the guest's keyboard cannot take it now. */

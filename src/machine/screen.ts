@@ -3,6 +3,8 @@ import type { GuestMemory } from '../memory/guest-memory.js';
 
 export const SCREEN_COLUMNS = 80;
 export const SCREEN_ROWS = 25;
+/** A character's code and its attribute. */
+const ROW_BYTES = SCREEN_COLUMNS * 2;
 /** Where a VGA in text mode has its memory, and the characters there: the address counter of the CRTC wraps at its end. */
 const TEXT_MEMORY = 0xb8000;
 const TEXT_CHARACTERS = 0x4000;
@@ -40,29 +42,64 @@ export interface ScreenCursor {
 export interface TextScreen {
   /** 25 rows of 80 cells. */
   readonly rows: readonly (readonly ScreenCell[])[];
-  /** Absent while it is off or not on the screen. */
-  readonly cursor?: ScreenCursor;
+  /** Undefined while it is off or not on the screen. */
+  readonly cursor: ScreenCursor | undefined;
   /** The characters: a line for each row, without the blanks at its end. */
   readonly text: string;
 }
 
-/** Reads what a VGA in text mode shows. All that `view` holds is the guest's. */
-export function readScreen(memory: GuestMemory, view: TextView): TextScreen {
-  const characters = new Uint8Array(TEXT_CHARACTERS * 2);
-  memory.read(TEXT_MEMORY, characters);
-  const rows = Array.from({ length: SCREEN_ROWS }, (_row, row) =>
-    Array.from({ length: SCREEN_COLUMNS }, (_column, column) => {
-      const at = 2 * wrapped(view.start + row * SCREEN_COLUMNS + column);
-      return cellOf(characters[at] ?? 0, characters[at + 1] ?? 0, view.blinks);
-    }),
-  );
-  const cursor = cursorOf(view);
-  const text = rows.map((row) => `${textOf(row).trimEnd()}\n`).join('');
-  return { rows, ...(cursor && { cursor }), text };
+/** Reads what a VGA in text mode shows. Rows that are as they were are the same objects, so that looking often is cheap. */
+export class ScreenReader {
+  readonly #bytes = new Uint8Array(SCREEN_ROWS * ROW_BYTES);
+  readonly #before = new Uint8Array(SCREEN_ROWS * ROW_BYTES);
+  #last: Snapshot | undefined;
+  #blinked = false;
+
+  constructor(private readonly memory: GuestMemory) {}
+
+  /** All that `view` holds is the guest's. */
+  read(view: TextView): TextScreen {
+    this.#before.set(this.#bytes);
+    this.#readCharacters(view.start);
+    const known = this.#blinked === view.blinks ? this.#last?.rows : undefined;
+    const rows = Array.from({ length: SCREEN_ROWS }, (_, row) => {
+      const start = row * ROW_BYTES;
+      const bytes = this.#bytes.subarray(start, start + ROW_BYTES);
+      const same = known !== undefined && Buffer.compare(bytes, this.#before.subarray(start, start + ROW_BYTES)) === 0;
+      return (same ? known[row] : undefined) ?? cellsOf(bytes, view.blinks);
+    });
+    this.#blinked = view.blinks;
+    this.#last = new Snapshot(rows, cursorOf(view));
+    return this.#last;
+  }
+
+  /** Text memory goes on at its start. */
+  #readCharacters(start: number): void {
+    const first = 2 * wrapped(start);
+    const count = Math.min(this.#bytes.length, 2 * TEXT_CHARACTERS - first);
+    this.memory.read(TEXT_MEMORY + first, this.#bytes.subarray(0, count));
+    this.memory.read(TEXT_MEMORY, this.#bytes.subarray(count));
+  }
+}
+
+class Snapshot implements TextScreen {
+  constructor(
+    readonly rows: TextScreen['rows'],
+    readonly cursor: ScreenCursor | undefined,
+  ) {}
+
+  get text(): string {
+    return this.rows.map((row) => `${textOf(row).trimEnd()}\n`).join('');
+  }
 }
 
 const wrapped = (place: number): number => place & (TEXT_CHARACTERS - 1);
 const textOf = (row: readonly ScreenCell[]): string => row.map(({ character }) => character).join('');
+
+const cellsOf = (bytes: Uint8Array, blinks: boolean): readonly ScreenCell[] =>
+  Array.from({ length: SCREEN_COLUMNS }, (_, column) =>
+    cellOf(bytes[2 * column] ?? 0, bytes[2 * column + 1] ?? 0, blinks),
+  );
 
 /** Bit 7 is either the cell's blinking or the background's brightness, for the whole screen. */
 function cellOf(code: number, attribute: number, blinks: boolean): ScreenCell {

@@ -18,7 +18,7 @@ function screenWith(written: Written, cursor?: { row: number; column: number }, 
       ...attributes,
     })),
   );
-  return { rows, text: '', ...(cursor && { cursor: { ...cursor, firstLine: 13, lastLine: 14 } }) };
+  return { rows, text: '', cursor: cursor && { ...cursor, firstLine: 13, lastLine: 14 } };
 }
 
 const ESCAPE = '\x1b';

@@ -36,7 +36,7 @@ const BLANK: ScreenCell = { code: 0x20, character: ' ', foreground: 7, backgroun
 function screenWith(row: number, column: number, cell: Partial<ScreenCell>, cursor?: TextScreen['cursor']): TextScreen {
   const rows = Array.from({ length: 25 }, () => new Array<ScreenCell>(80).fill(BLANK));
   rows[row]?.splice(column, 1, { ...BLANK, ...cell });
-  return { rows, text: '', ...(cursor && { cursor }) };
+  return { rows, text: '', cursor };
 }
 
 /** Code 0xc4 and 0x41 have their second line lit at both ends. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { TextView } from '../../../src/devices/vga.js';
-import { readScreen } from '../../../src/machine/screen.js';
+import { ScreenReader, type TextScreen } from '../../../src/machine/screen.js';
 import { GuestMemory } from '../../../src/memory/guest-memory.js';
 
 const TEXT_MEMORY = 0xb8000;
@@ -10,6 +10,8 @@ const memory = (): GuestMemory => {
   const size = 0x100000;
   return new GuestMemory([{ start: 0, size, buffer: new SharedArrayBuffer(size), offset: 0 }]);
 };
+
+const readScreen = (from: GuestMemory, view: TextView): TextScreen => new ScreenReader(from).read(view);
 
 /** Writes a text at a place counted in characters. */
 function put(to: GuestMemory, place: number, text: string, attribute = 0x07): void {
@@ -70,5 +72,20 @@ describe('the text screen', () => {
     expect(cursor({ start: 1, cursor: 0 })).toBeUndefined();
     expect(cursor({ cursorOn: false })).toBeUndefined();
     expect(cursor({ cursorLines: [15, 14] })).toBeUndefined();
+  });
+
+  it('has the rows of the look before, where they are as they were', () => {
+    const guest = memory();
+    put(guest, 0, 'same');
+    put(guest, 80, 'old');
+    const reader = new ScreenReader(guest);
+    const before = reader.read(HOME);
+    put(guest, 80, 'new');
+    const after = reader.read(HOME);
+    expect(after.rows.map((row, i) => row === before.rows[i])).toEqual([true, false, ...Array(23).fill(true)]);
+    expect([before.text, after.text]).toEqual([`same\nold\n${'\n'.repeat(23)}`, `same\nnew\n${'\n'.repeat(23)}`]);
+    const bright = reader.read({ ...HOME, blinks: false });
+    expect(bright.rows[0]).not.toBe(after.rows[0]);
+    expect(reader.read({ ...HOME, start: 80 }).text).toBe(`new\n${'\n'.repeat(24)}`);
   });
 });
