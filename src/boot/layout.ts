@@ -31,11 +31,18 @@ export interface Room {
 export class Layout {
   readonly #segments: Segment[] = [];
   /** In ascending order, without overlap. */
-  #taken: Area[] = [BIOS_AREA];
+  #taken: Area[];
 
-  /** @throws VmError MEMORY_INVALID (see `checkRam`) */
-  constructor(readonly ramBytes: number) {
+  /**
+   * @param behindFirmware whether a firmware runs before: all below 1 MiB is then its own
+   * @throws VmError MEMORY_INVALID (see `checkRam`)
+   */
+  constructor(
+    readonly ramBytes: number,
+    behindFirmware = false,
+  ) {
     checkRam(ramBytes);
+    this.#taken = [behindFirmware ? { start: 0, end: MIB } : BIOS_AREA];
   }
 
   get segments(): readonly Segment[] {

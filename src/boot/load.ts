@@ -14,6 +14,7 @@ import { planMultiboot2 } from './multiboot2.js';
 import { hasMultiboot2Header } from './multiboot2-header.js';
 import type { BootPlan, EntryMode, FormName } from './plan.js';
 import { hasPvhEntry, planPvh } from './pvh.js';
+import { ramBesideFirmware, throughFirmware } from './through-firmware.js';
 import type { Decompress } from './vmlinux.js';
 import { refuseXenGuest } from './xen-guest.js';
 
@@ -41,7 +42,7 @@ export interface BootOptions {
   readonly flat?: EntryMode | undefined;
   /** Where a flat image goes. */
   readonly loadAddress?: number | undefined;
-  /** The firmware that boots a boot sector. */
+  /** The firmware that boots a boot sector, or runs before a kernel with a flat 32-bit entry. */
   readonly firmware?: Uint8Array | undefined;
 }
 
@@ -86,7 +87,7 @@ const FORMS: readonly Form[] = [
     what: 'a multiboot 2 kernel',
     sign: 'a multiboot 2 header (0xe85250d6, 8-aligned, with its checksum) in its first 32 KiB',
     hasSign: hasMultiboot2Header,
-    takes: ['commandLine', 'initrd', 'modules'],
+    takes: ['commandLine', 'initrd', 'modules', 'firmware'],
     plan: planMultiboot2,
   },
   {
@@ -94,7 +95,7 @@ const FORMS: readonly Form[] = [
     what: 'a multiboot kernel',
     sign: 'a multiboot header (0x1badb002, 4-aligned, with its checksum) in its first 8 KiB',
     hasSign: hasMultibootHeader,
-    takes: ['commandLine', 'initrd', 'modules'],
+    takes: ['commandLine', 'initrd', 'modules', 'firmware'],
     plan: planMultiboot,
   },
   {
@@ -102,7 +103,7 @@ const FORMS: readonly Form[] = [
     what: 'a kernel with a PVH entry',
     sign: 'an ELF note with a PVH entry (XEN_ELFNOTE_PHYS32_ENTRY)',
     hasSign: hasPvhEntry,
-    takes: ['commandLine', 'initrd', 'modules'],
+    takes: ['commandLine', 'initrd', 'modules', 'firmware'],
     doubt: (image) => refuseXenGuest('pvh', readElf(image)),
     plan: planPvh,
   },
@@ -163,12 +164,20 @@ export function planBoot(file: Uint8Array, options: BootOptions): BootPlan {
   const image = unpacked(file, options.ramBytes);
   const form = chooseForm(image, options);
   checkExtras(form, options);
-  const plan = form.plan(image, { ...options, commandLine: commandLineOf(image, form, options) });
+  const plan = planForm(form, image, { ...options, commandLine: commandLineOf(image, form, options) });
   checkPlan(plan, options.ramBytes);
   if (plan.isLinux && options.modules?.length) {
     throw new VmError('OPTION_INVALID', 'Linux takes no modules', { hint: 'Give it an initrd.' });
   }
   return plan;
+}
+
+function planForm(form: Form, image: Uint8Array, options: BootOptions & { readonly commandLine: string }): BootPlan {
+  const { ramBytes, firmware } = options;
+  if (firmware === undefined || form.name === 'boot-sector') return form.plan(image, options);
+  // ACPI's tables would lie where the firmware does.
+  const beside = { ...options, ramBytes: ramBesideFirmware(ramBytes), rsdp: undefined, rsdpBytes: undefined };
+  return throughFirmware(form.plan(image, beside), ramBytes, firmware);
 }
 
 function chooseForm(image: Uint8Array, { form: asked, flat }: BootOptions): Form {

@@ -28,6 +28,8 @@ export interface MultibootOptions {
   readonly rsdpBytes?: Uint8Array | undefined;
   /** Whether there is a screen: VGA text of 80 columns and 25 lines at 0xb8000. */
   readonly textScreen?: boolean | undefined;
+  /** What runs before the kernel, where something does. */
+  readonly firmware?: Uint8Array | undefined;
 }
 
 /** The address fields of a header, in both versions the same. */

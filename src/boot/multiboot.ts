@@ -99,7 +99,7 @@ export const hasMultibootHeader = (image: Uint8Array): boolean => headerOffset(i
  * COMMAND_LINE_TOO_LONG, OPTION_INVALID, MEMORY_INVALID
  */
 export function planMultiboot(image: Uint8Array, options: MultibootOptions): BootPlan {
-  const layout = new Layout(options.ramBytes);
+  const layout = new Layout(options.ramBytes, options.firmware !== undefined);
   const at = headerOffset(image);
   if (at < 0) throw invalid('no header in its first 8192 bytes');
   const flags = viewOf(image).getUint32(at + HEADER.flags, true);

@@ -39,7 +39,7 @@ const MMAP_ENTRY_BYTES = 24;
  * COMMAND_LINE_TOO_LONG, OPTION_INVALID, MEMORY_INVALID
  */
 export function planMultiboot2(image: Uint8Array, options: MultibootOptions): BootPlan {
-  const layout = new Layout(options.ramBytes);
+  const layout = new Layout(options.ramBytes, options.firmware !== undefined);
   const header = readMultiboot2Header(image, options);
   const { segments, entry } = wanted(image, header);
   const displacement = header.relocation ? displace(layout, segments, header.relocation) : 0;

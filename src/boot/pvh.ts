@@ -45,6 +45,8 @@ export interface PvhOptions {
   readonly initrd?: Uint8Array | undefined;
   readonly modules?: readonly BootModule[] | undefined;
   readonly rsdp?: number | undefined;
+  /** What runs before the kernel, where something does. */
+  readonly firmware?: Uint8Array | undefined;
 }
 
 /** The entry that the file's notes name, or undefined. */
@@ -72,7 +74,7 @@ export function hasPvhEntry(image: Uint8Array): boolean {
  * COMMAND_LINE_TOO_LONG, OPTION_INVALID, MEMORY_INVALID
  */
 export function planPvh(image: Uint8Array, options: PvhOptions): BootPlan {
-  const layout = new Layout(options.ramBytes);
+  const layout = new Layout(options.ramBytes, options.firmware !== undefined);
   const elf = readElf(image);
   const entry = pvhEntry(elf);
   if (entry === undefined) {

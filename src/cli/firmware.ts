@@ -2,8 +2,14 @@ import { lacksFirmware } from '../machine/machine.js';
 import { seabios } from '../setup/firmware.js';
 import { type ImageOptions, imageOptions } from './image-options.js';
 
-/** The options with Debian's SeaBIOS, where the image needs a firmware and they name none. @throws VmError */
+/** Names Debian's SeaBIOS, in place of a file. */
+const SEABIOS = 'seabios';
+
+/**
+ * The options with Debian's SeaBIOS, where they ask for it, or the image needs a firmware and they name none.
+ * @throws VmError
+ */
 export async function withFirmware<T extends ImageOptions>(image: string, options: T): Promise<T> {
-  if (!lacksFirmware(imageOptions(image, options))) return options;
+  if (options.firmware !== SEABIOS && !lacksFirmware(imageOptions(image, options))) return options;
   return { ...options, firmware: await seabios((line) => void process.stderr.write(`vmlaunch: ${line}\n`)) };
 }

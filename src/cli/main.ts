@@ -107,7 +107,7 @@ function withImageOptions(command: Command): Command {
     .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
     .option('--no-unpack', 'let a bzImage unpack itself in the guest, with KASLR')
     .option('--load-address <address>', 'where a flat image goes')
-    .option('--firmware <file>', "what boots a boot sector or floppy image (default: Debian's SeaBIOS)");
+    .option('--firmware <file>', "what boots a floppy image, or runs before a kernel: a file, or Debian's 'seabios'");
 }
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];

@@ -60,6 +60,7 @@ const LINUX_ELF = elf({
   notes: [linuxNote],
 });
 const BZ_IMAGES = [bzImage(), bzImage({ xloadflags: 0 }), bzImage({ relocatable_kernel: 0, version: 0x020a })];
+const BOOT_SECTORS = [512, 2048, 160 << 10].map((size) => bootSector(size));
 const FLAT_FILES = [new Uint8Array(CODE), new Uint8Array(2048).fill(0x90)];
 
 /** What each loader starts from. `any` leaves the form to the contents; `packed` is what gzip makes of the others. */
@@ -69,8 +70,17 @@ const CORPORA = {
   multiboot: MULTIBOOT_FILES,
   pvh: PVH_FILES,
   elf: ELF_FILES,
+  'boot-sector': BOOT_SECTORS,
   flat: FLAT_FILES,
-  any: [...BZ_IMAGES, ...MULTIBOOT2_FILES, ...MULTIBOOT_FILES, ...PVH_FILES, ...ELF_FILES, ...FLAT_FILES],
+  any: [
+    ...BZ_IMAGES,
+    ...MULTIBOOT2_FILES,
+    ...MULTIBOOT_FILES,
+    ...PVH_FILES,
+    ...ELF_FILES,
+    ...BOOT_SECTORS,
+    ...FLAT_FILES,
+  ],
   packed: [...MULTIBOOT_FILES, ...ELF_FILES, new Uint8Array(4 * MIB)].map((file) => gzipSync(file)),
   /** Whose payload is unpacked here: `planned` are those alone. */
   vmlinux: [bzImage({}, gzipSync(LINUX_ELF)), bzImage({}, lz4Payload(LINUX_ELF)), bzImage({}, plainPayload(LINUX_ELF))],
@@ -78,6 +88,12 @@ const CORPORA = {
 
 export type FuzzTarget = keyof typeof CORPORA;
 export const FUZZ_TARGETS = Object.keys(CORPORA) as FuzzTarget[];
+
+function bootSector(size: number): Uint8Array {
+  const bytes = new Uint8Array(size).fill(0x90);
+  bytes.set([0x55, 0xaa], 510);
+  return bytes;
+}
 
 /** What Linux's build appends to what it has packed: the size. */
 function plainPayload(kernel: Uint8Array): Buffer {
@@ -173,6 +189,7 @@ function mendChecksums(bytes: Uint8Array, next: Random): void {
 }
 
 const RAM_SIZES = [MIB + 4096, 2 * MIB, 17 * MIB, 64 * MIB, 3 * GIB, 3 * GIB + 4096, 9 * GIB];
+const FIRMWARES = [undefined, new Uint8Array(64 << 10), new Uint8Array(256 << 10), new Uint8Array(12345)];
 const INITRDS = [undefined, undefined, new Uint8Array(1), new Uint8Array(5 * MIB + 1), new Uint8Array(70 * MIB)];
 const LINES = [undefined, '', 'console=ttyS0', 'x'.repeat(3000)];
 
@@ -184,6 +201,7 @@ function randomOptions(target: FuzzTarget, next: Random): BootOptions {
     return { ramBytes, flat: pick(['real', 'protected', 'long']), loadAddress: pick([undefined, next(2 * MIB)]) };
   }
   const form = target === 'any' || target === 'packed' || target === 'vmlinux' ? undefined : (target as FormName);
+  const firmware = pick(target === 'boot-sector' ? FIRMWARES : [undefined, undefined, undefined, ...FIRMWARES]);
   const decompress = target === 'vmlinux' || next(2) === 0 ? NO_PROGRAM : undefined;
   if (form === undefined) return { ramBytes, decompress };
   const modules = next(4) === 0 && form.match(/^(multiboot|pvh)/) ? [{ bytes: CODE, name: 'm', commandLine: 'a' }] : [];
@@ -191,6 +209,7 @@ function randomOptions(target: FuzzTarget, next: Random): BootOptions {
     ramBytes,
     decompress,
     form: next(2) === 0 ? form : undefined,
+    firmware,
     modules,
     commandLine: form === 'bzImage' || next(2) === 0 ? pick(LINES) : undefined,
     initrd: pick(INITRDS),
@@ -210,7 +229,8 @@ function faultOf(plan: BootPlan, ramBytes: number): string | undefined {
     if ((areas[i - 1]?.end ?? 0) > start) return `two segments at ${start}`;
     if (start < MIB && end > 0x9fc00) return `a segment at ${start} is in the BIOS area`;
   }
-  const { rip } = plan.entry;
+  const { mode, rip } = plan.entry;
+  if (mode === 'reset') return plan.firmware ? undefined : 'a reset enters no firmware';
   return areas.some(({ start, end }) => rip >= start && rip < end) ? undefined : `the entry ${rip} is in no segment`;
 }
 

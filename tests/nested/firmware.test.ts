@@ -6,11 +6,15 @@ import { HOST_KINDS } from '../../src/host/kind.js';
 import { prepareHost } from '../../src/host/prepare.js';
 import { ensurePackages } from '../../src/setup/packages.js';
 import { BOOT_SECTOR_LINES, BOOT_SECTOR_READY, BOOT_SECTOR_SCREEN } from '../machine/guests.js';
+import { KERNELS } from '../machine/kernels.js';
 import { Run, run, screenText } from './command.js';
 import { ROOT } from './host-support.js';
 
 const MINUTES = 60_000;
 const BOOT_SECTOR = path.join(ROOT, 'build/guest-images/boot-sector.bin');
+
+/** One of each form that can be: multiboot and PVH. */
+const BEHIND_FIRMWARE = ['hello-protected', 'hello-long'];
 
 const directory = mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-firmware-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -42,6 +46,20 @@ describe('[svm] a firmware', () => {
     const { status, stdout } = await run([BOOT_SECTOR, '--firmware', rom, '--host', 'svm']);
     expect([status, stdout]).toEqual([16, '']);
   });
+});
+
+describe('[svm] a kernel behind SeaBIOS', () => {
+  it.each(KERNELS.filter(({ image, cpus }) => BEHIND_FIRMWARE.includes(image) && cpus === undefined))(
+    '$image runs as it does without',
+    { timeout: 5 * MINUTES },
+    async ({ image, commandLine = '', output, status }) => {
+      const file = path.join(ROOT, 'build/guest-images', `${image}.elf`);
+      const ended = await run([file, '--append', commandLine, '--firmware', 'seabios', '--host', 'svm']);
+      expect(ended.stdout.endsWith(output), ended.stdout).toBe(true);
+      expect(ended.stdout).toContain('Booting from Floppy');
+      expect(ended.status, ended.stderr).toBe(status);
+    },
+  );
 });
 
 describe("[svm] GRUB's rescue floppy", () => {

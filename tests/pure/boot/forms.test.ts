@@ -91,9 +91,9 @@ describe('the form of an image', () => {
       extras.map((extra) => (thrownBy(() => plan(ONE_OF_EACH[name], extra)) === undefined ? 1 : 0)).join('');
     expect(Object.fromEntries(FORM_NAMES.map((name) => [name, taken(name)]))).toEqual({
       bzImage: '11000',
-      multiboot2: '11100',
-      multiboot: '11100',
-      pvh: '11100',
+      multiboot2: '11101',
+      multiboot: '11101',
+      pvh: '11101',
       elf: '11000',
       'boot-sector': '00001',
       flat: '00010',
