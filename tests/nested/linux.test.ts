@@ -141,6 +141,25 @@ describe.concurrent.each([...HOST_KINDS].reverse())('[%s] Linux', (kind) => {
   });
 });
 
+/** On vtx minutes: there with `npm run test:long` only. */
+const SMP_HOSTS: readonly HostKind[] = process.env.VMLAUNCH_LONG === '1' ? HOST_KINDS : ['svm'];
+
+describe.concurrent.each(SMP_HOSTS)('[%s] Linux', (kind) => {
+  it('starts 4 vCPUs, runs on each of them, and powers off', WAIT, async ({ task }) => {
+    const everyCpu =
+      'for cpu in 0 1 2 3; do taskset -c $cpu sh -c \'echo runs on $(cut -d" " -f39 /proc/self/stat)\'; done';
+    const { status, stdout, report } = await bootWithReport(task, {
+      kind,
+      guest: shell,
+      options: ['--cpus', '4'],
+      typed: [`echo $(nproc) processors; ${everyCpu}; poweroff -f`],
+    });
+    expect(stdout).toMatch(/^4 processors\r?$/m);
+    for (const cpu of [0, 1, 2, 3]) expect(stdout).toMatch(new RegExp(`^runs on ${cpu}\\r?$`, 'm'));
+    expect([status, report.end]).toEqual([0, { reason: 'power-off', status: 0 }]);
+  });
+});
+
 interface Ending {
   readonly how: string;
   readonly append: string;
