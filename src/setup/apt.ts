@@ -154,17 +154,32 @@ export async function unpackPackages(packages: readonly string[], directory: str
   fs.rmSync(downloads, { recursive: true });
 }
 
-/** A package that another stands for, and its version. */
+/** A package, in this version and no other. */
 export interface ExactPackage {
   readonly name: string;
   readonly version: string;
 }
 
-/** The packages of exact versions that a package's newest version depends on; empty where there is no such package. */
+/** The packages of exact versions that a package's newest version depends on. */
 export async function exactDependencies(name: string): Promise<ExactPackage[]> {
-  const args = ['show', '--no-all-versions', ...listOptions(), name];
-  return parseExactDependencies(await run('apt-cache', args, { env: ENVIRONMENT }));
+  return parseExactDependencies(await show(name));
 }
+
+/**
+ * A package in its newest version.
+ * @throws VmError SETUP_FAILED where apt knows none of this name.
+ */
+export async function newestPackage(name: string): Promise<ExactPackage> {
+  const version = parseVersion(await show(name));
+  if (version === undefined) throw new VmError('SETUP_FAILED', `apt knows no package ${name}`);
+  return { name, version };
+}
+
+const show = (name: string): Promise<string> =>
+  run('apt-cache', ['show', '--no-all-versions', ...listOptions(), name], { env: ENVIRONMENT });
+
+/** Reads `Version: …` in what apt-cache shows; undefined where it shows a package that is only a name. */
+export const parseVersion = (output: string): string | undefined => /^Version: (\S+)$/m.exec(output)?.[1];
 
 /** Reads `Depends: name (= version), …` in what apt-cache shows. */
 export function parseExactDependencies(output: string): ExactPackage[] {

@@ -1,9 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { VmError } from '../errors.js';
-import { type ExactPackage, exactDependencies, isDebian, mayInstall, unpackPackages, withFreshLists } from './apt.js';
-import { buildOnce } from './cache.js';
+import { type ExactPackage, exactDependencies, isDebian, mayInstall, withFreshLists } from './apt.js';
 import type { Progress } from './command.js';
+import { unpackOnce } from './packages.js';
 
 export interface Kernel {
   /** As `uname -r` gives it: `6.1.0-56-cloud-amd64`. */
@@ -14,7 +14,8 @@ export interface Kernel {
   readonly modules: string;
 }
 
-const METAPACKAGE = 'linux-image-cloud-amd64';
+const CLOUD = 'linux-image-cloud-amd64';
+const FULL = 'linux-image-amd64';
 
 /**
  * Debian's newest cloud kernel, unpacked in the cache and not installed. On another distribution, the host's own
@@ -22,27 +23,37 @@ const METAPACKAGE = 'linux-image-cloud-amd64';
  * @throws VmError SETUP_FAILED where there is none.
  */
 export async function cloudKernel(progress: Progress): Promise<Kernel> {
-  const newest = isDebian() ? await newestPackage(progress) : undefined;
-  if (newest === undefined) return hostKernel();
-  const { name, version } = newest;
-  const directory = await buildOnce('kernel', `${name}_${version}`.replaceAll(':', '~'), async (building) => {
-    progress(`fetching the guest kernel ${name} ${version} (apt-get download)`);
-    await withFreshLists(progress, () => unpackPackages([`${name}=${version}`], building));
-  });
-  const found = newestOf(kernelsIn(directory));
-  if (found === undefined) throw new VmError('SETUP_FAILED', `the package ${name} holds no kernel`);
+  const newest = isDebian() ? await newestCloudPackage(progress) : undefined;
+  return newest === undefined ? hostKernel() : unpackedKernel('kernel', newest, progress);
+}
+
+/**
+ * Debian's newest kernel with all its drivers, unpacked in the cache and not installed.
+ * @throws VmError SETUP_FAILED where it cannot be had, as on another distribution.
+ */
+export async function fullKernel(progress: Progress): Promise<Kernel> {
+  return unpackedKernel('kernel-full', await imagePackage(FULL, progress), progress);
+}
+
+async function unpackedKernel(entry: string, image: ExactPackage, progress: Progress): Promise<Kernel> {
+  const found = newestOf(kernelsIn(await unpackOnce(entry, image, progress)));
+  if (found === undefined) throw new VmError('SETUP_FAILED', `the package ${image.name} holds no kernel`);
   return found;
 }
 
-/** The package that the metapackage stands for; undefined where Debian's archive is not among apt's sources. */
-async function newestPackage(progress: Progress): Promise<ExactPackage | undefined> {
-  const look = async (): Promise<ExactPackage> => {
-    const found = (await exactDependencies(METAPACKAGE)).find(({ name }) => /^linux-image-\d/.test(name));
-    if (found === undefined) throw new VmError('SETUP_FAILED', `apt knows no package ${METAPACKAGE}`);
+/** The package that a metapackage stands for. */
+function imagePackage(metapackage: string, progress: Progress): Promise<ExactPackage> {
+  return withFreshLists(progress, async () => {
+    const found = (await exactDependencies(metapackage)).find(({ name }) => /^linux-image-\d/.test(name));
+    if (found === undefined) throw new VmError('SETUP_FAILED', `apt knows no package ${metapackage}`);
     return found;
-  };
+  });
+}
+
+/** Undefined where Debian's archive is not among apt's sources. */
+async function newestCloudPackage(progress: Progress): Promise<ExactPackage | undefined> {
   try {
-    return await withFreshLists(progress, look);
+    return await imagePackage(CLOUD, progress);
   } catch (error) {
     const own = newestOf(kernelsIn('/'));
     if (own === undefined) throw error;

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { VmError } from '../errors.js';
 import {
+  type ExactPackage,
   installedPackages,
   installPackages,
   isDebian,
@@ -61,6 +62,18 @@ export async function ensurePackages(names: readonly string[], progress: Progres
   }
   if (missing.length === 0) return inSystem(versionsOf(names, installed));
   return unpacked(names, missing, installed, progress);
+}
+
+/**
+ * The directory of a package's own files, unpacked in the cache: nothing is installed, nor fetched that it depends on.
+ * @param entry what the cache calls it
+ * @throws VmError SETUP_FAILED
+ */
+export async function unpackOnce(entry: string, { name, version }: ExactPackage, progress: Progress): Promise<string> {
+  return buildOnce(entry, `${name}_${version}`.replaceAll(':', '~'), async (directory) => {
+    progress(`fetching ${name} ${version} (apt-get download)`);
+    await withFreshLists(progress, () => unpackPackages([`${name}=${version}`], directory));
+  });
 }
 
 /** `sudo apt-get install …` for these packages. */

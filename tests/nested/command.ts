@@ -74,8 +74,9 @@ export class Run implements Disposable {
   }
 
   /** Likewise, on its screen: whatever cursor movements are between the letters. */
-  hasShown(text: string): Promise<void> {
-    return this.#hasOutput(`"${text}"`, () => screenText(this.stdout).includes(text));
+  hasShown(text: string | RegExp): Promise<void> {
+    const there = (screen: string) => (typeof text === 'string' ? screen.includes(text) : text.test(screen));
+    return this.#hasOutput(`"${text}"`, () => there(screenText(this.stdout)));
   }
 
   async #hasOutput(what: string, there: () => boolean): Promise<void> {

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HOST_KINDS } from '../../src/host/kind.js';
 import { prepareHost } from '../../src/host/prepare.js';
-import { ensurePackages } from '../../src/setup/packages.js';
 import { BOOT_SECTOR_LINES, BOOT_SECTOR_READY, BOOT_SECTOR_SCREEN } from '../machine/guests.js';
 import { KERNELS } from '../machine/kernels.js';
 import { Run, run, screenText } from './command.js';
@@ -60,21 +59,4 @@ describe('[svm] a kernel behind SeaBIOS', () => {
       expect(ended.status, ended.stderr).toBe(status);
     },
   );
-});
-
-describe("[svm] GRUB's rescue floppy", () => {
-  const long = process.env.VMLAUNCH_LONG === '1' ? undefined : 'takes a minute: only with npm run test:long';
-
-  it('shows its menu, and takes a key', { timeout: 10 * MINUTES }, async ({ skip }) => {
-    if (long !== undefined) skip(long);
-    const packages = await ensurePackages(['grub-rescue-pc'], () => {});
-    const floppy = packages.path('/usr/lib/grub-rescue/grub-rescue-floppy.img');
-    using grub = new Run([floppy, '--host', 'svm'], { stdin: 'pipe' });
-    await grub.hasShown('GNU GRUB  version 2.');
-    await grub.hasShown('The highlighted entry will be executed automatically');
-    grub.process.stdin?.write('c');
-    await grub.hasShown('grub>');
-    grub.process.kill('SIGTERM');
-    expect(await grub.ended()).toMatchObject({ status: 143 });
-  });
 });

@@ -8,6 +8,7 @@ import { type CpioEntry, cpio } from '../../src/setup/cpio.js';
 import { type DemoGuest, demoGuest } from '../../src/setup/demo.js';
 import { cloudKernel } from '../../src/setup/kernel.js';
 import { FLAVOUR, type Outcome, type Report, Run, readReport, VENDOR } from './command.js';
+import { Turns } from './turns.js';
 
 /**
  * Debian's cloud kernel, unmodified, from its start to every end it can come to. What it does at its end is typed into
@@ -55,24 +56,6 @@ async function pvpanicModules(): Promise<Buffer> {
     bytes: readFileSync(path.join(drivers, file)),
   });
   return cpio(PVPANIC_MODULES.map(entry));
-}
-
-/** Lets so many at a time through. */
-class Turns {
-  readonly #waiting: (() => void)[] = [];
-  constructor(private free: number) {}
-
-  async run<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (this.free > 0) this.free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.free++;
-      else next();
-    }
-  }
 }
 
 const turns = new Turns(BOOTS_AT_ONCE);

@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { parseExactDependencies, parseInstalled, parsePlan } from '../../../src/setup/apt.js';
+import { parseExactDependencies, parseInstalled, parsePlan, parseVersion } from '../../../src/setup/apt.js';
 import { run, tellingLine } from '../../../src/setup/command.js';
 import { compareVersions, kernelsIn } from '../../../src/setup/kernel.js';
 import { installCommand, missingOf, pathIn, unpackable } from '../../../src/setup/packages.js';
@@ -70,6 +70,12 @@ Built-Using: linux (= 6.1.192-2)
       { name: 'linux-image-6.1.0-56-cloud-amd64', version: '6.1.192-2' },
     ]);
     expect(parseExactDependencies('')).toEqual([]);
+  });
+
+  it("a package's newest version, unless it is a name alone", () => {
+    const output = 'Package: memtest86+\nVersion: 6.10-4\nDepends: debconf (>= 0.5) | debconf-2.0\n';
+    expect(parseVersion(output)).toBe('6.10-4');
+    expect(parseVersion('')).toBeUndefined();
   });
 
   it('one command for the person to type', () => {
