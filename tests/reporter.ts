@@ -31,7 +31,7 @@ export class FlavourReporter implements Reporter {
     }
     const other = failuresOutsideTests(modules, unhandled);
     if (other.length > 0) countOf(flavours, 'outside tests').failed = other.length;
-    const lines = ['', ...slowest(tests), '', ...table(flavours), ...localLine(flavours)];
+    const lines = ['', ...slowest(tests), '', ...slowestFiles(modules), '', ...table(flavours), ...localLine(flavours)];
     for (const test of skipped) lines.push(`SKIPPED: ${test.fullName}: ${reasonOf(test)}`);
     for (const failure of other) lines.push(`FAILED outside a test: ${failure}`);
     const total = (key: keyof Count) => [...flavours.values()].reduce((sum, count) => sum + count[key], 0);
@@ -85,6 +85,14 @@ function slowest(tests: readonly TestCase[]): string[] {
     .slice(0, SLOWEST)
     .map(({ test, ms }) => `${(ms / 1000).toFixed(2).padStart(8)} s  ${test.fullName}`);
   return ['The slowest tests:', ...rows];
+}
+
+/** The files that take the run's time: those with tests in hosts follow one another. */
+function slowestFiles(modules: readonly TestModule[]): string[] {
+  const timed = modules.map((module) => ({ file: module.relativeModuleId, ms: module.diagnostic().duration }));
+  timed.sort((a, b) => b.ms - a.ms);
+  const rows = timed.slice(0, SLOWEST).map(({ file, ms }) => `${(ms / 1000).toFixed(0).padStart(8)} s  ${file}`);
+  return ['The slowest files:', ...rows];
 }
 
 function table(flavours: ReadonlyMap<string, Count>): string[] {
