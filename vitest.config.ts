@@ -3,8 +3,8 @@ import { defineConfig } from 'vitest/config';
 const MINUTE = 60_000;
 
 /**
- * Three groups, one after another: pure tests side by side, then the checks of the source, then whatever starts
- * emulators, one file at a time, for those use the processors themselves.
+ * Four groups, one after another: pure tests side by side, then the checks of the source, then the cases, whose hosts
+ * run side by side by themselves, then what else starts emulators, two files at a time: each keeps a processor busy.
  */
 export default defineConfig({
   test: {
@@ -32,11 +32,20 @@ export default defineConfig({
       {
         test: {
           name: 'machine',
-          include: ['tests/machine/**/*.test.ts', 'tests/nested/**/*.test.ts'],
-          testTimeout: 5 * MINUTE,
+          include: ['tests/machine/**/*.test.ts'],
           hookTimeout: 10 * MINUTE,
           sequence: { groupOrder: 2 },
           maxWorkers: 1,
+        },
+      },
+      {
+        test: {
+          name: 'nested',
+          include: ['tests/nested/**/*.test.ts'],
+          testTimeout: 5 * MINUTE,
+          hookTimeout: 10 * MINUTE,
+          sequence: { groupOrder: 3 },
+          maxWorkers: 2,
         },
       },
     ],
