@@ -1,4 +1,5 @@
-import { acpiTables } from '../boot/acpi/tables.js';
+import { acpiFirmwareFiles } from '../boot/acpi/firmware-files.js';
+import { type AcpiOptions, acpiTables } from '../boot/acpi/tables.js';
 import { AcpiPm, acpiPmState } from '../devices/acpi-pm.js';
 import { DebugExit, debugExitState } from '../devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../devices/debug-port.js';
@@ -64,7 +65,7 @@ export const makePcMemory = (cpus: number, files?: readonly FwCfgFile[]): PcMemo
   levels: new SharedArrayBuffer(ISA_INTERRUPTS),
   timers: timerCells(),
   cpus,
-  ...(files && { fwCfg: fwCfgItems(files, cpus).map(shared) }),
+  ...(files && { fwCfg: fwCfgItems(withAcpi(files, cpus), cpus).map(shared) }),
 });
 
 function shared({ selector, bytes }: FwCfgItem): FwCfgItem {
@@ -73,20 +74,26 @@ function shared({ selector, bytes }: FwCfgItem): FwCfgItem {
   return { selector, bytes: copy };
 }
 
+const acpiOptions = (cpus: number): Omit<AcpiOptions, 'base'> => ({
+  cpus,
+  pm: PM,
+  resetPort: RESET_PORT,
+  resetValue: RESET_VALUE,
+  pvpanicPort: PVPANIC_PORT,
+  serial: [COM1],
+  rtcPort: RTC.port,
+});
+
 /** The ACPI tables that describe this PC, and where they go. */
 export function pcAcpiTables(cpus: number): { readonly address: number; readonly bytes: Uint8Array } {
-  const bytes = acpiTables({
-    base: ACPI_TABLES_START,
-    cpus,
-    pm: PM,
-    resetPort: RESET_PORT,
-    resetValue: RESET_VALUE,
-    pvpanicPort: PVPANIC_PORT,
-    serial: [COM1],
-    rtcPort: RTC.port,
-  });
-  return { address: ACPI_TABLES_START, bytes };
+  return { address: ACPI_TABLES_START, bytes: acpiTables({ ...acpiOptions(cpus), base: ACPI_TABLES_START }) };
 }
+
+/** All that a firmware is told: its plan's files, and the ACPI tables. */
+const withAcpi = (files: readonly FwCfgFile[], cpus: number): readonly FwCfgFile[] => [
+  ...files,
+  ...acpiFirmwareFiles(acpiOptions(cpus)),
+];
 
 const clock: Clock = { now: () => native.monotonicNs(), wallMs: () => Date.now() };
 

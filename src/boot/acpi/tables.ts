@@ -23,12 +23,12 @@ export interface AcpiOptions {
   readonly rtcPort: number;
 }
 
-const HEADER_BYTES = 36;
+export const HEADER_BYTES = 36;
 const TABLE_ALIGNMENT = 16;
 export const RSDP_BYTES = 36;
 export const RSDP_V1_BYTES = 20;
 const FACS_OFFSET = 0x40;
-const FACS_BYTES = 64;
+export const FACS_BYTES = 64;
 const TABLES_OFFSET = FACS_OFFSET + FACS_BYTES;
 
 /**
@@ -123,7 +123,7 @@ function makeFacs(): Uint8Array {
 }
 
 /** Fixed ACPI Description Table, revision 6 (5.2.9): offsets from the table's start. */
-const FADT = {
+export const FADT = {
   FIRMWARE_CTRL: 36,
   DSDT: 40,
   SCI_INT: 46,
