@@ -5,7 +5,7 @@ import { VmError } from '../errors.js';
 import { deferred } from './deferred.js';
 import type { HostFile } from './file.js';
 import { Host, type HostClock, type Job, type PreparedHost } from './host.js';
-import type { HostKind } from './kind.js';
+import { DEFAULT_MEMORY_MIB, type HostKind } from './kind.js';
 import { prepareHost } from './prepare.js';
 import { writeFile } from './write-file.js';
 
@@ -73,9 +73,16 @@ async function runIn(prepared: PreparedHost, options: ForwardOptions, interrupti
   await host.putFiles(upload);
   const job: Job = { argv, env, cwd: WORK };
   const status = await host.run(job, { input, stdout, stderr });
+  if (status === SIGNALLED + os.constants.signals.SIGKILL) throw killed(options.kind);
   for (const { inside, outside } of download) await bringOut(host, inside, outside);
   return status;
 }
+
+/** Nobody but the host's own kernel sends the command SIGKILL. */
+const killed = (kind: HostKind): VmError =>
+  new VmError('HOST_FAILED', `the nested host ${kind} (${DEFAULT_MEMORY_MIB[kind]} MiB) ran out of memory`, {
+    hint: 'Give the guest less --memory, or take another host.',
+  });
 
 /** Passes signals and the end of the time on to the command, and forces the end where that does not help. */
 class Interruption {
