@@ -1,15 +1,26 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 const MINUTE = 60_000;
 
+/** The cases first: those of vtx take longest, and all else fits beside them. */
+class CasesFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isCases = ({ moduleId }: TestSpecification) => moduleId.includes('/tests/machine/');
+    return [...sorted.filter(isCases).reverse(), ...sorted.filter((file) => !isCases(file))];
+  }
+}
+
 /**
- * Four groups, one after another: pure tests side by side, then the checks of the source, then the cases, whose hosts
- * run side by side by themselves, then what else starts emulators, two files at a time: each keeps a processor busy.
+ * Three groups, one after another: pure tests side by side, then the checks of the source, then whatever starts
+ * emulators, two files at a time: each keeps a processor busy.
  */
 export default defineConfig({
   test: {
     reporters: ['dot', './tests/reporter.ts'],
     teardownTimeout: MINUTE,
+    sequence: { sequencer: CasesFirst },
     projects: [
       {
         test: {
@@ -32,19 +43,11 @@ export default defineConfig({
       {
         test: {
           name: 'machine',
-          include: ['tests/machine/**/*.test.ts'],
-          hookTimeout: 10 * MINUTE,
-          sequence: { groupOrder: 2 },
-          maxWorkers: 1,
-        },
-      },
-      {
-        test: {
-          name: 'nested',
-          include: ['tests/nested/**/*.test.ts'],
+          include: ['tests/machine/**/*.test.ts', 'tests/nested/**/*.test.ts'],
+          globalSetup: 'tests/machine/compile.ts',
           testTimeout: 5 * MINUTE,
           hookTimeout: 10 * MINUTE,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
           maxWorkers: 2,
         },
       },

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -8,16 +8,15 @@ import type { HostFile } from '../../src/host/file.js';
 import { Host } from '../../src/host/host.js';
 import { prepareHost } from '../../src/host/prepare.js';
 import type { CaseInfo } from './case.js';
-import { type Flavour, localKvm } from './flavour.js';
+import { COMPILED } from './compile.js';
+import type { Flavour } from './flavour.js';
 import { Session } from './session.js';
 
 /**
- * The cases of cases/ on every flavour. One host a flavour runs them all, one after another; a test here only waits
- * for the result of its case. The hosts run side by side, since each uses one processor; this machine's own KVM before.
+ * The cases of cases/ on one flavour. One host runs them all, one after another; a test here only waits for the result
+ * of its case. Each flavour has a file of its own, for those run side by side.
  */
 const ROOT = new URL('../..', import.meta.url).pathname;
-/** As deep below the project as tests/machine/, so that `../../../dist/` means the same to tsc and to Node. */
-const COMPILED = '.cache/tests-machine';
 const GUEST_IMAGES = 'build/guest-images';
 const PROJECT_IN_HOST = '/vmlaunch';
 /** The wait for one case includes all cases before it. */
@@ -25,9 +24,7 @@ const WAIT_MS = 10 * 60_000;
 
 const run = promisify(execFile);
 
-async function compileAndList(): Promise<readonly CaseInfo[]> {
-  rmSync(join(ROOT, COMPILED), { recursive: true, force: true }); // else a case that is gone would still run
-  await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', 'tests/machine'], { cwd: ROOT });
+async function listCases(): Promise<readonly CaseInfo[]> {
   const { stdout } = await run(process.execPath, [join(ROOT, COMPILED, 'runner.js'), '--list']);
   return stdout
     .trimEnd()
@@ -107,21 +104,16 @@ function sink(onChunk: (chunk: Uint8Array) => void): Writable {
 const start = (flavour: Flavour, cases: readonly CaseInfo[]) =>
   flavour === 'local' ? Promise.resolve(runLocally(cases)) : runInHost(flavour, cases);
 
-const allCases = await compileAndList();
-const flavours: Flavour[] = localKvm().usable ? ['local', 'svm', 'vtx'] : ['svm', 'vtx'];
+/** Declares a test for each case that can run on the flavour. To be called, and awaited, at the top of a test file. */
+export async function testFlavour(flavour: Flavour): Promise<void> {
+  const here = (await listCases()).filter((one) => one.flavours.includes(flavour));
+  const cases = here.filter((one) => !one.long.includes(flavour) || process.env.VMLAUNCH_LONG === '1');
+  const started = start(flavour, cases);
+  const ended = started.then(({ session }) => session.run());
+  started.catch(() => {});
+  ended.catch(() => {});
 
-let before: Promise<unknown> = Promise.resolve();
-
-for (const flavour of flavours) {
   describe(`[${flavour}]`, () => {
-    const here = allCases.filter((one) => one.flavours.includes(flavour));
-    const cases = here.filter((one) => !one.long.includes(flavour) || process.env.VMLAUNCH_LONG === '1');
-    const started = before.then(() => start(flavour, cases));
-    const ended = started.then(({ session }) => session.run());
-    if (flavour === 'local') before = ended.catch(() => {});
-    started.catch(() => {});
-    ended.catch(() => {});
-
     beforeAll(() => started, WAIT_MS);
     afterAll(() => started.then((runs) => runs.close()).catch(() => {})); // a start that failed is beforeAll's to tell
 

@@ -1,0 +1,3 @@
+import { testFlavour } from './test-flavour.js';
+
+await testFlavour('vtx');
