@@ -94,8 +94,3 @@ function readFailure(count: number): VmError {
   const why = count === 0 ? 'the file ends too early' : `errno ${-count}`;
   return new VmError('KVM_CALL_FAILED', `reading KVM’s statistics failed: ${why}`);
 }
-
-/** The statistics of a VM or vCPU, read once: `StatsReader` is for reading often. */
-export function readStats(fd: Fd): Map<string, number> {
-  return new StatsReader(fd).read();
-}

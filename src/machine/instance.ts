@@ -179,9 +179,9 @@ export class Instance {
     return this.#pc[bus].deviceAt(address);
   }
 
-  /** The last of what KVM did on a thread, oldest first; undefined where it is not recorded. */
-  kvmEvents(thread: number): KvmEvent[] | undefined {
-    return this.#trace?.read().filter(({ tid }) => tid === thread);
+  /** The last of what KVM did on the vCPUs' threads, oldest first; undefined where it is not recorded. */
+  kvmEvents(): KvmEvent[] | undefined {
+    return this.#trace?.read();
   }
 
   /** Gives everything back. The vCPU threads must have ended. */

@@ -68,8 +68,8 @@ export interface StoppedInstance {
   readonly activity: Pick<ActivityWatch, 'of'>;
   /** The device at a port (`pio`) or guest-physical address (`mmio`), by name. */
   deviceAt(bus: 'pio' | 'mmio', address: number): string | undefined;
-  /** What the kernel recorded of a vCPU's thread. */
-  kvmEvents(tid: number): readonly KvmEvent[] | undefined;
+  /** What the kernel recorded of the vCPUs' threads. */
+  kvmEvents(): readonly KvmEvent[] | undefined;
 }
 
 /**
@@ -89,7 +89,8 @@ export function postMortem(
   const isStopped = end.reason === 'timeout';
   const { endedBy = instance.cpus[0] } = instance;
   const cpus = isStopped ? instance.cpus : instance.cpus.filter((cpu) => cpu === endedBy);
-  return { reason, output, vcpus: cpus.map((cpu) => examine(cpu, cpu.vcpu.id, instance, { isStopped, flavour })) };
+  const seen = { isStopped, flavour, kvmEvents: instance.kvmEvents() };
+  return { reason, output, vcpus: cpus.map((cpu) => examine(cpu, cpu.vcpu.id, instance, seen)) };
 }
 
 function reasonOf(end: MachineEnd, threadEnd: ThreadEnd): string | undefined {
@@ -106,14 +107,21 @@ function reasonOf(end: MachineEnd, threadEnd: ThreadEnd): string | undefined {
   }
 }
 
+/** What is the same for all vCPUs. */
+interface Seen {
+  readonly isStopped: boolean;
+  readonly flavour: string;
+  readonly kvmEvents: readonly KvmEvent[] | undefined;
+}
+
 function examine(
   { vcpu, control }: StoppedCpu,
   index: number,
   instance: StoppedInstance,
-  { isStopped, flavour }: { readonly isStopped: boolean; readonly flavour: string },
+  { isStopped, flavour, kvmEvents }: Seen,
 ): VcpuPostMortem {
   const { id } = vcpu;
-  const kvm = kvmRecord(instance.kvmEvents(control.fields.tid));
+  const kvm = kvmRecord(kvmEvents?.filter(({ tid }) => tid === control.fields.tid));
   const exits = readExitLog(control.exitLog).map((exit) => withDevice(exit, instance));
   try {
     const regs = vcpu.getRegs();

@@ -8,7 +8,7 @@ import { decode, encode } from '../../../dist/kvm/abi/layout.js';
 import { kvmIoapicState, kvmPicState } from '../../../dist/kvm/abi/vm.js';
 import { CoalescedRing } from '../../../dist/kvm/coalesced.js';
 import { native } from '../../../dist/kvm/native.js';
-import { readStats, StatsReader } from '../../../dist/kvm/stats.js';
+import { StatsReader } from '../../../dist/kvm/stats.js';
 import type { Vm } from '../../../dist/kvm/vm.js';
 import type { Case } from '../case.js';
 import { runTo, withTinyGuest } from '../real-mode.js';
@@ -166,7 +166,7 @@ export const cases: readonly Case[] = [
         fd.close();
         assert.throws(() => reader.read(), { code: 'CLOSED' });
         const ofVm = guest.vm.getStatsFd();
-        assert.ok(readStats(ofVm).has('remote_tlb_flush'));
+        assert.ok(new StatsReader(ofVm).read().has('remote_tlb_flush'));
         ofVm.close();
       });
     },

@@ -161,10 +161,10 @@ describe('postMortem', () => {
   it('has what the kernel recorded of it, or says how to have it recorded', () => {
     expect(of(RESET, 'kvm_amd').vcpus[0]?.lost).toMatch(/: use --trace-kvm\.$/);
     const kvmEvents = [
-      { tid: 7, name: 'kvm_inj_exception', text: '#PF (0x2)' },
-      { tid: 7, name: 'kvm_exit', text: 'vcpu 0 reason EXIT_IOIO rip 0xfff info1 0x1' },
-      { tid: 7, name: 'kvm_exit', text: 'vcpu 0 reason shutdown rip 0x10000b info1 0x0' },
-      { tid: 7, name: 'kvm_inj_exception', text: '#UD' },
+      { tid: 0, name: 'kvm_inj_exception', text: '#PF (0x2)' },
+      { tid: 0, name: 'kvm_exit', text: 'vcpu 0 reason EXIT_IOIO rip 0xfff info1 0x1' },
+      { tid: 0, name: 'kvm_exit', text: 'vcpu 0 reason shutdown rip 0x10000b info1 0x0' },
+      { tid: 0, name: 'kvm_inj_exception', text: '#UD' },
     ];
     const recorded = of({ ...RESET, kvmEvents }, 'kvm_amd');
     expect(recorded.vcpus[0]?.lost).not.toContain('--trace-kvm');
