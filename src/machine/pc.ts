@@ -225,24 +225,16 @@ export class Pc {
    */
   tryReceive(): boolean {
     const { device, lock } = this.#uart;
-    if (!lock.tryAcquire()) return false;
-    try {
+    return lock.ifFree(() => {
       device.receive();
-    } finally {
-      lock.release();
-    }
-    return true;
+      return true;
+    });
   }
 
   /** A key was struck. From any thread. Returns false where the keyboard cannot take it now. */
   tryKey(scanCodes: readonly number[]): boolean {
     const { device, lock } = this.#i8042;
-    if (!lock.tryAcquire()) return false;
-    try {
-      return device.key(scanCodes);
-    } finally {
-      lock.release();
-    }
+    return lock.ifFree(() => device.key(scanCodes));
   }
 
   /** On the main thread: devices' timers that are due, and from now on those that will be. */

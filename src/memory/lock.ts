@@ -16,9 +16,14 @@ export class Lock {
       Atomics.wait(this.cells, this.index, CONTENDED);
   }
 
-  /** Takes the lock where it is free; returns whether it did. It never waits. */
-  tryAcquire(): boolean {
-    return Atomics.compareExchange(this.cells, this.index, FREE, HELD) === FREE;
+  /** Does something while it holds the lock; where that is not free, does nothing and returns false. It never waits. */
+  ifFree(work: () => boolean): boolean {
+    if (Atomics.compareExchange(this.cells, this.index, FREE, HELD) !== FREE) return false;
+    try {
+      return work();
+    } finally {
+      this.release();
+    }
   }
 
   release(): void {
