@@ -83,6 +83,15 @@ export interface ModeTimes {
   readonly nonRootRing0?: number;
   /** In the kernel, inside KVM_RUN; with the kernel's side only. */
   readonly rootRing0?: number;
+  /** Inside KVM_RUN, where guest and kernel cannot be told apart: without the kernel's side, or where it has a gap. */
+  readonly inside?: number;
   /** In this program. */
   readonly rootRing3: number;
+}
+
+/** What takes exits as they become known, of each vCPU in its order. */
+export interface ExitSink {
+  add(event: ExitEvent): void;
+  /** Hardware exits after the vCPU's last return: no ExitEvent has them. */
+  kept(hardware: readonly HardwareExit[], cpu: number): void;
 }
