@@ -5,66 +5,81 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { messageOf, VmError } from '../errors.js';
+import { OwnedFd } from './fd.js';
+import { native } from './native.js';
+import { parsePageLayout } from './ring-page.js';
+import { type KvmEvent, type KvmEventName, makeDecoder } from './trace-events.js';
+import { parseFormat } from './trace-format.js';
+import { type ReadPage, TraceReader } from './trace-reader.js';
 
 const ROOTS = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
-const EVENTS = ['kvm_exit', 'kvm_inj_exception'];
-/** For each processor; the oldest events make room for new ones. */
-const BUFFER_KIB = 64;
 const INSTANCE = /^vmlaunch-(\d+)-\d+$/;
+/** Without which the others cannot be made sense of. */
+const REQUIRED = ['kvm_exit', 'kvm_entry', 'kvm_userspace_exit'] as const;
+const EVENTS = [...REQUIRED, 'kvm_inj_virq', 'kvm_inj_exception', 'kvm_page_fault'] as const;
+const DEFAULT_BUFFER_KIB = 64;
 
-/** One event of a thread. */
-export interface KvmEvent {
-  /** Of the thread that was running the vCPU. */
-  readonly tid: number;
-  /** "kvm_exit", "kvm_inj_exception" */
-  readonly name: string;
-  /** What the kernel prints of it. */
-  readonly text: string;
+export interface KvmTraceOptions {
+  /** Where tracefs may be. */
+  readonly roots?: readonly string[];
+  /** Of each processor's buffer; the oldest events make room for new ones. 64 KiB hold about 800 exits with their entries. */
+  readonly bufferKiB?: number;
+  /** What is recorded; all, if not given. */
+  readonly events?: readonly KvmEventName[];
 }
 
 let opened = 0;
 
 /** Records the KVM events of threads that ask for it, until it is closed. */
 export class KvmTrace {
-  private constructor(private readonly directory: string) {}
+  readonly #directory: string;
+  readonly #fds: readonly OwnedFd[];
+  readonly #reader: TraceReader;
 
-  /** @param roots where tracefs may be. @throws VmError KVM_TRACE_UNAVAILABLE with the reason */
-  static open(roots: readonly string[] = ROOTS): KvmTrace {
-    const root = roots.find((place) => fs.existsSync(path.join(place, 'instances')));
-    if (root === undefined) throw unavailable(`tracefs is not mounted at ${ROOTS[0]}, or may not be looked into`);
-    const instances = path.join(root, 'instances');
-    const directory = path.join(instances, `vmlaunch-${process.pid}-${opened++}`);
+  private constructor(directory: string, fds: readonly OwnedFd[], reader: TraceReader) {
+    this.#directory = directory;
+    this.#fds = fds;
+    this.#reader = reader;
+  }
+
+  /** @throws VmError KVM_TRACE_UNAVAILABLE with the reason */
+  static open(options: KvmTraceOptions = {}): KvmTrace {
+    const directory = makeInstance(options.roots ?? ROOTS);
+    const fds: OwnedFd[] = [];
     try {
-      removeAbandoned(instances);
-      fs.mkdirSync(directory);
+      return new KvmTrace(directory, fds, start(directory, fds, options));
     } catch (error) {
+      remove(directory, fds);
       throw unavailable(messageOf(error));
     }
-    try {
-      const set = (name: string, value: string) => fs.writeFileSync(path.join(directory, name), value, { flag: 'r+' }); // the kernel makes the files
-      set('buffer_size_kb', `${BUFFER_KIB}`);
-      set('set_event_pid', `${process.pid}`); // else every thread of the system
-      for (const event of EVENTS) set(`events/kvm/${event}/enable`, '1');
-    } catch (error) {
-      fs.rmdirSync(directory);
-      throw unavailable(messageOf(error));
-    }
-    return new KvmTrace(directory);
   }
 
   /** To which a thread that wants to be recorded appends its number: `recordThread`. */
   get threadsFile(): string {
-    return path.join(this.directory, 'set_event_pid');
+    return path.join(this.#directory, 'set_event_pid');
   }
 
-  /** What is recorded, oldest first. */
-  read(): KvmEvent[] {
-    return parseTrace(fs.readFileSync(path.join(this.directory, 'trace'), 'utf8'));
+  /**
+   * Takes what was recorded since the last drain and before this one began, in order of time over all processors. It
+   * waits for nothing. What comes meanwhile is left for the next drain: a processor that has been read already might
+   * by then have older events. So no event of a thread comes after a later one of it, wherever it ran; of two threads
+   * that may happen only where the host halts one for the whole time between taking an event's time and storing it.
+   * @throws VmError BUG where the kernel's buffer makes no sense
+   */
+  drain(): KvmEvent[] {
+    return this.#reader.drain();
+  }
+
+  /** How many events the kernel has overwritten before they were taken, or dropped. */
+  get lost(): number {
+    const processors = fs.readdirSync(path.join(this.#directory, 'per_cpu'));
+    const texts = processors.map((cpu) => fs.readFileSync(path.join(this.#directory, 'per_cpu', cpu, 'stats'), 'utf8'));
+    return texts.reduce((sum, text) => sum + lostOf(text), 0);
   }
 
   /** Ends the recording and forgets what was recorded. */
   close(): void {
-    fs.rmdirSync(this.directory);
+    remove(this.#directory, this.#fds);
   }
 }
 
@@ -73,13 +88,70 @@ export function recordThread(threadsFile: string, tid: number): void {
   fs.appendFileSync(threadsFile, `${tid}\n`);
 }
 
-/** The `trace` file's lines: "comm-tid [cpu] flags time: name: text". Others are comments. */
-export function parseTrace(text: string): KvmEvent[] {
-  const events: KvmEvent[] = [];
-  for (const [, tid, name = '', words = ''] of text.matchAll(/^.*-(\d+) +\[\d+\] \S+ +[\d.]+: (\w+): (.*)$/gm)) {
-    events.push({ tid: Number(tid), name, text: words.trim() });
+/** The sum of a processor's `stats` over the ways in which an event is lost: "overrun: 12". */
+export function lostOf(stats: string): number {
+  const counts = stats.matchAll(/^(?:overrun|commit overrun|dropped events): (\d+)$/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+function makeInstance(roots: readonly string[]): string {
+  const root = roots.find((place) => fs.existsSync(path.join(place, 'instances')));
+  if (root === undefined) throw unavailable(`tracefs is not mounted at ${ROOTS[0]}, or may not be looked into`);
+  const instances = path.join(root, 'instances');
+  const directory = path.join(instances, `vmlaunch-${process.pid}-${opened++}`);
+  try {
+    removeAbandoned(instances);
+    fs.mkdirSync(directory);
+  } catch (error) {
+    throw unavailable(messageOf(error));
   }
-  return events;
+  return directory;
+}
+
+/** Has an instance record, and makes what reads it. @param fds gets the descriptors to close, also where it throws */
+function start(directory: string, fds: OwnedFd[], { events = EVENTS, bufferKiB }: KvmTraceOptions): TraceReader {
+  const get = (name: string) => fs.readFileSync(path.join(directory, name), 'utf8');
+  const set = (name: string, value: string) => fs.writeFileSync(path.join(directory, name), value, { flag: 'r+' }); // the kernel makes the files
+  set('options/overwrite', '1'); // an instance begins with the system's options
+  set('trace_clock', 'x86-tsc');
+  set('buffer_size_kb', `${bufferKiB ?? DEFAULT_BUFFER_KIB}`);
+  set('set_event_pid', `${process.pid}`); // else every thread of the system
+  const names = events.filter((name) => isThere(directory, name));
+  const decoders = names.map((name) => makeDecoder(name, parseFormat(get(`events/kvm/${name}/format`))));
+  for (const cpu of fs.readdirSync(path.join(directory, 'per_cpu'))) fds.push(openRaw(directory, cpu));
+  const layout = parsePageLayout(get('events/header_page'));
+  const reader = new TraceReader({ processors: fds.map(readingFrom), layout, decoders, now: () => native.rdtsc() });
+  for (const name of names) set(`events/kvm/${name}/enable`, '1');
+  return reader;
+}
+
+/** @throws Error where the event is not there and must be */
+function isThere(directory: string, name: KvmEventName): boolean {
+  if (fs.existsSync(path.join(directory, 'events/kvm', name))) return true;
+  if (REQUIRED.some((required) => required === name)) throw new Error(`this kernel has no event kvm:${name}`);
+  return false;
+}
+
+function openRaw(directory: string, cpu: string): OwnedFd {
+  const file = path.join(directory, 'per_cpu', cpu, 'trace_pipe_raw');
+  return new OwnedFd(native.open(file, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK), file);
+}
+
+const EAGAIN = 11;
+
+function readingFrom(fd: OwnedFd): ReadPage {
+  return (page) => {
+    const count = native.read(fd.number, page, 0);
+    if (count >= 0) return count;
+    if (count === -EAGAIN) return 0;
+    throw new VmError('KVM_CALL_FAILED', `reading the kernel’s trace failed: errno ${-count}`);
+  };
+}
+
+/** An instance that is read cannot be removed. */
+function remove(directory: string, fds: readonly OwnedFd[]): void {
+  for (const fd of fds) fd.close();
+  fs.rmdirSync(directory);
 }
 
 /** A process that was killed leaves its instance. */
@@ -87,7 +159,11 @@ function removeAbandoned(instances: string): void {
   for (const name of fs.readdirSync(instances)) {
     const pid = INSTANCE.exec(name)?.[1];
     if (pid === undefined || fs.existsSync(`/proc/${pid}`)) continue;
-    fs.rmdirSync(path.join(instances, name));
+    try {
+      fs.rmdirSync(path.join(instances, name));
+    } catch {
+      // Somebody looks into it, or another process has removed it: no reason for this one not to begin.
+    }
   }
 }
 

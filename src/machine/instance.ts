@@ -4,7 +4,8 @@ import { KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
 import { filterCpuid, type ParavirtFeatures } from '../kvm/cpuid.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
-import { type KvmEvent, KvmTrace } from '../kvm/trace.js';
+import { KvmTrace } from '../kvm/trace.js';
+import type { KvmEvent } from '../kvm/trace-events.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
@@ -29,6 +30,9 @@ const HALT_CHECK_MS = 1000;
 const KICK_AGAIN_MS = 5;
 /** Until input is offered again to a UART that was in use. */
 const OFFER_INPUT_AGAIN_MS = 5;
+
+/** What a post-mortem looks at: the fewer events, the further back they reach. */
+const POST_MORTEM_EVENTS = ['kvm_exit', 'kvm_inj_exception'] as const;
 
 export interface InstanceOptions {
   readonly kvm: Kvm;
@@ -94,7 +98,7 @@ export class Instance {
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
       this.cpus = this.#createCpus();
-      this.#trace = options.traceKvm ? KvmTrace.open() : undefined;
+      this.#trace = options.traceKvm ? KvmTrace.open({ events: POST_MORTEM_EVENTS }) : undefined;
       this.kvmCounters = new KvmCounters(this.cpus.map(({ vcpu }) => vcpu));
       this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
       this.#idleWatch = new IdleWatch(
@@ -179,9 +183,9 @@ export class Instance {
     return this.#pc[bus].deviceAt(address);
   }
 
-  /** The last of what KVM did on the vCPUs' threads, oldest first; undefined where it is not recorded. */
+  /** Takes the last of what KVM did on the vCPUs' threads, oldest first; undefined where it is not recorded. */
   kvmEvents(): KvmEvent[] | undefined {
-    return this.#trace?.read();
+    return this.#trace?.drain();
   }
 
   /** Gives everything back. The vCPU threads must have ended. */

@@ -2,7 +2,7 @@ import { messageOf } from '../errors.js';
 import { KVM_EXIT_SHUTDOWN } from '../kvm/abi/exits.js';
 import type { Regs, Sregs } from '../kvm/abi/registers.js';
 import { localFlavour } from '../kvm/flavour.js';
-import type { KvmEvent } from '../kvm/trace.js';
+import type { KvmEvent } from '../kvm/trace-events.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import { RFLAGS_IF } from '../kvm/x86.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
@@ -147,11 +147,10 @@ const MOST_INJECTED = 16;
 
 function kvmRecord(events: readonly KvmEvent[] | undefined): KvmRecord | undefined {
   if (events === undefined) return undefined;
-  const last = events.findLast(({ name }) => name === 'kvm_exit')?.text ?? '';
-  const [, reason, rip] = /reason (\S+).* rip (0x[0-9a-f]+)/.exec(last) ?? [];
-  const injected = events.filter(({ name }) => name === 'kvm_inj_exception').map(({ text }) => text);
+  const last = events.findLast((event) => event.name === 'kvm_exit');
+  const injected = events.filter((event) => event.name === 'kvm_inj_exception').map(({ text }) => text);
   return {
-    lastExit: reason === undefined || rip === undefined ? undefined : { reason, rip },
+    lastExit: last && { reason: last.reason, rip: `0x${last.rip.toString(16)}` },
     injected: injected.slice(-MOST_INJECTED),
   };
 }

@@ -1,28 +1,13 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KvmTrace, parseTrace, recordThread } from '../../../src/kvm/trace.js';
+import { KvmTrace, lostOf, recordThread } from '../../../src/kvm/trace.js';
 
-describe('parseTrace', () => {
-  it('reads the lines of a trace file, whatever the thread is called and whichever clock it has', () => {
-    const text = `# tracer: nop
-#
-#           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
-            node-123     [000] d..1.    12.345678: kvm_exit: vcpu 0 reason shutdown rip 0x10000b info1 0x0
-     a name-b c-4567     [001] d....  98765432109: kvm_inj_exception: #PF (0x2)
-##### CPU 1 buffer started ####
-           <...>-9       [011] .....    12.345679: kvm_inj_exception: #UD
-`;
-    expect(parseTrace(text)).toEqual([
-      { tid: 123, name: 'kvm_exit', text: 'vcpu 0 reason shutdown rip 0x10000b info1 0x0' },
-      { tid: 4567, name: 'kvm_inj_exception', text: '#PF (0x2)' },
-      { tid: 9, name: 'kvm_inj_exception', text: '#UD' },
-    ]);
-  });
-
-  it('finds nothing in an empty trace', () => {
-    expect(parseTrace('# tracer: nop\n')).toEqual([]);
+describe('lostOf', () => {
+  it('adds up the ways in which events are lost', () => {
+    const stats = 'entries: 7\noverrun: 12\ncommit overrun: 1\nbytes: 900\ndropped events: 30\nread events: 5\n';
+    expect(lostOf(stats)).toBe(43);
   });
 });
 
@@ -33,11 +18,18 @@ describe('KvmTrace', () => {
   });
   afterEach(() => rmSync(root, { recursive: true }));
 
-  const fault = (places: readonly string[]) => () => KvmTrace.open(places);
+  const fault = (places: readonly string[]) => () => KvmTrace.open({ roots: places });
 
   it('says where tracefs was looked for', () => {
     expect(fault([join(root, 'nowhere')])).toThrow(
       expect.objectContaining({ code: 'KVM_TRACE_UNAVAILABLE', message: expect.stringContaining('is not mounted') }),
+    );
+  });
+
+  it('says what the system said where no instance can be made', () => {
+    symlinkSync('/sys/kernel', join(root, 'instances')); // there root can make nothing either
+    expect(fault([root])).toThrow(
+      expect.objectContaining({ code: 'KVM_TRACE_UNAVAILABLE', message: expect.stringMatching(/E[A-Z]+: .*mkdir/) }),
     );
   });
 

@@ -5,7 +5,7 @@ import { decode, encode, type PartialValue } from '../../../src/kvm/abi/layout.j
 import { kvmRegs, kvmSregs } from '../../../src/kvm/abi/registers.js';
 import { kvmRun } from '../../../src/kvm/abi/run.js';
 import { RunPage } from '../../../src/kvm/exit.js';
-import type { KvmEvent } from '../../../src/kvm/trace.js';
+import type { KvmEvent } from '../../../src/kvm/trace-events.js';
 import { ActivityWatch } from '../../../src/machine/activity.js';
 import { ControlBlock } from '../../../src/machine/control.js';
 import { flagsOf } from '../../../src/machine/control-flags.js';
@@ -118,6 +118,7 @@ function stopped({
 
 const TRIPLE: ThreadEnd & MachineEnd = { reason: 'triple-fault' };
 const SILENT = { bytes: 0 };
+const IN_THREAD = { tid: 0, tsc: 0 };
 
 function of(setup: CpuSetup, flavour: 'kvm_intel' | 'kvm_amd' = 'kvm_intel'): PostMortem {
   const made = postMortem(TRIPLE, TRIPLE, SILENT, stopped(setup), flavour);
@@ -160,11 +161,21 @@ describe('postMortem', () => {
 
   it('has what the kernel recorded of it, or says how to have it recorded', () => {
     expect(of(RESET, 'kvm_amd').vcpus[0]?.lost).toMatch(/: use --trace-kvm\.$/);
-    const kvmEvents = [
-      { tid: 0, name: 'kvm_inj_exception', text: '#PF (0x2)' },
-      { tid: 0, name: 'kvm_exit', text: 'vcpu 0 reason EXIT_IOIO rip 0xfff info1 0x1' },
-      { tid: 0, name: 'kvm_exit', text: 'vcpu 0 reason shutdown rip 0x10000b info1 0x0' },
-      { tid: 0, name: 'kvm_inj_exception', text: '#UD' },
+    const kvmExit = {
+      ...IN_THREAD,
+      name: 'kvm_exit',
+      vcpu: 0,
+      info1: 0n,
+      info2: 0n,
+      interruptInfo: 0,
+      errorCode: 0,
+    } as const;
+    const kvmEvents: KvmEvent[] = [
+      { ...IN_THREAD, name: 'kvm_inj_exception', text: '#PF (0x2)' },
+      { ...kvmExit, reason: 'io', rip: 0xfffn },
+      { ...kvmExit, reason: 'shutdown', rip: 0x10000bn },
+      { ...IN_THREAD, name: 'kvm_inj_exception', text: '#UD' },
+      { ...kvmExit, tid: 1, reason: 'io', rip: 0x1000n },
     ];
     const recorded = of({ ...RESET, kvmEvents }, 'kvm_amd');
     expect(recorded.vcpus[0]?.lost).not.toContain('--trace-kvm');
