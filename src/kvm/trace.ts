@@ -22,7 +22,10 @@ const DEFAULT_BUFFER_KIB = 64;
 export interface KvmTraceOptions {
   /** Where tracefs may be. */
   readonly roots?: readonly string[];
-  /** Of each processor's buffer; the oldest events make room for new ones. 64 KiB hold about 800 exits with their entries. */
+  /**
+   * Of each processor's buffer; the oldest events make room for new ones. The default of 64 hold about 900 exits alone,
+   * or 500 with their entry and the return of KVM_RUN.
+   */
   readonly bufferKiB?: number;
   /** What is recorded; all, if not given. */
   readonly events?: readonly KvmEventName[];
@@ -109,14 +112,18 @@ function makeInstance(roots: readonly string[]): string {
 }
 
 /** Has an instance record, and makes what reads it. @param fds gets the descriptors to close, also where it throws */
-function start(directory: string, fds: OwnedFd[], { events = EVENTS, bufferKiB }: KvmTraceOptions): TraceReader {
+function start(
+  directory: string,
+  fds: OwnedFd[],
+  { events = EVENTS, bufferKiB = DEFAULT_BUFFER_KIB }: KvmTraceOptions,
+): TraceReader {
   const get = (name: string) => fs.readFileSync(path.join(directory, name), 'utf8');
   const set = (name: string, value: string) => fs.writeFileSync(path.join(directory, name), value, { flag: 'r+' }); // the kernel makes the files
+  const names = events.filter((name) => isThere(directory, name));
   set('options/overwrite', '1'); // an instance begins with the system's options
   set('trace_clock', 'x86-tsc');
-  set('buffer_size_kb', `${bufferKiB ?? DEFAULT_BUFFER_KIB}`);
+  set('buffer_size_kb', `${bufferKiB}`);
   set('set_event_pid', `${process.pid}`); // else every thread of the system
-  const names = events.filter((name) => isThere(directory, name));
   const decoders = names.map((name) => makeDecoder(name, parseFormat(get(`events/kvm/${name}/format`))));
   for (const cpu of fs.readdirSync(path.join(directory, 'per_cpu'))) fds.push(openRaw(directory, cpu));
   const layout = parsePageLayout(get('events/header_page'));

@@ -89,8 +89,17 @@ export function postMortem(
   const isStopped = end.reason === 'timeout';
   const { endedBy = instance.cpus[0] } = instance;
   const cpus = isStopped ? instance.cpus : instance.cpus.filter((cpu) => cpu === endedBy);
-  const seen = { isStopped, flavour, kvmEvents: instance.kvmEvents() };
+  const seen = { isStopped, flavour, kvmEvents: kvmEventsOf(instance) };
   return { reason, output, vcpus: cpus.map((cpu) => examine(cpu, cpu.vcpu.id, instance, seen)) };
+}
+
+/** A record that cannot be read is none: what else is known of the end must not go with it. */
+function kvmEventsOf(instance: StoppedInstance): readonly KvmEvent[] | undefined {
+  try {
+    return instance.kvmEvents();
+  } catch {
+    return undefined;
+  }
 }
 
 function reasonOf(end: MachineEnd, threadEnd: ThreadEnd): string | undefined {

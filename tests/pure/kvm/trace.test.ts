@@ -33,12 +33,21 @@ describe('KvmTrace', () => {
     );
   });
 
-  it('leaves nothing behind where the kernel has no such events', () => {
-    // A plain directory: what the kernel makes in a new instance is missing there.
+  // A plain directory: what the kernel makes in a new instance is missing there.
+  it('names an event that this kernel does not have, and leaves nothing behind', () => {
     mkdirSync(join(root, 'instances'));
     expect(fault([root])).toThrow(
-      expect.objectContaining({ code: 'KVM_TRACE_UNAVAILABLE', message: expect.stringContaining('ENO') }),
+      expect.objectContaining({
+        code: 'KVM_TRACE_UNAVAILABLE',
+        message: expect.stringContaining('no event kvm:kvm_exit'),
+      }),
     );
+    expect(readdirSync(join(root, 'instances'))).toEqual([]);
+  });
+
+  it('does without those that not every kernel has', () => {
+    mkdirSync(join(root, 'instances'));
+    expect(() => KvmTrace.open({ roots: [root], events: ['kvm_page_fault'] })).toThrow(/ENOENT.*options\/overwrite/);
   });
 
   it('removes what a process that is gone has left, and nothing else', () => {

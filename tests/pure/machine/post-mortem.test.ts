@@ -205,6 +205,15 @@ describe('postMortem', () => {
     expect(made?.vcpus[0]?.lost).toBe('its registers cannot be read: KVM_GET_SREGS failed: EIO');
   });
 
+  it('does without a record of the kernel that cannot be read', () => {
+    const kvmEvents = () => {
+      throw new VmError('BUG', 'a page makes no sense');
+    };
+    const made = postMortem(TRIPLE, TRIPLE, SILENT, { ...stopped({}), kvmEvents }, 'kvm_intel');
+    expect(made?.vcpus[0]?.kvm).toBeUndefined();
+    expect(made?.vcpus[0]?.exits).toHaveLength(2);
+  });
+
   it('says what a vCPU did whose time was over', () => {
     const made = postMortem({ reason: 'timeout' }, { reason: 'stopped' }, SILENT, stopped({ mpState: HALTED }));
     expect(made?.reason).toBe('its time was over');
