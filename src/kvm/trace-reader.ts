@@ -47,13 +47,13 @@ export class TraceReader {
     return events;
   }
 
-  /** Reads until the buffer is empty, or what it gives is newer than `begin`: a writer may be faster than this. */
+  /** Reads until there is no record, or what it gives is newer than `begin`: a writer may be faster than this. */
   #read(readPage: ReadPage, begin: number): void {
     let last: number;
     do {
       const length = readPage(this.#bytes);
       if (length === 0) return;
-      last = 0;
+      last = Number.POSITIVE_INFINITY;
       eachRecord(this.#page, length, this.#options.layout, (at, end, tsc) => {
         last = tsc;
         this.#take(at, end, tsc);

@@ -81,6 +81,12 @@ describe('TraceReader', () => {
     expect(drain()).toEqual([[1, 1001]]);
   });
 
+  it('ends at a page without a record', () => {
+    const { put, drain, onRead } = setUp(1);
+    onRead(() => put(0, new Page(1)));
+    expect(drain()).toEqual([]);
+  });
+
   it('steps over events of kinds that it was not told of', () => {
     const { put, drain } = setUp(1);
     put(0, new Page(1).add(0, Uint8Array.of(99, 0, 0, 0)).add(1, exit(1)));
