@@ -14,7 +14,7 @@ class CasesFirst extends BaseSequencer {
 
 /**
  * Three groups, one after another: pure tests side by side, then the checks of the source, then whatever starts
- * emulators, two files at a time: each keeps a processor busy.
+ * emulators or a browser, two files at a time: each keeps a processor busy.
  */
 export default defineConfig({
   test: {
@@ -43,7 +43,7 @@ export default defineConfig({
       {
         test: {
           name: 'machine',
-          include: ['tests/machine/**/*.test.ts', 'tests/nested/**/*.test.ts'],
+          include: ['machine', 'nested', 'browser'].map((place) => `tests/${place}/**/*.test.ts`),
           globalSetup: 'tests/machine/compile.ts',
           testTimeout: 5 * MINUTE,
           hookTimeout: 10 * MINUTE,

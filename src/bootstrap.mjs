@@ -318,18 +318,17 @@ async function guestImages() {
 }
 
 async function typescript() {
-  const sources = filesBelow(path.join(ROOT, 'src')).filter((file) => file.endsWith('.ts'));
+  const sources = filesBelow(path.join(ROOT, 'src')).filter((file) => /\.(ts|json)$/.test(file));
   const stampFile = path.join(ROOT, 'dist/.vmlaunch-stamp');
-  const stamp = fingerprint([path.join(ROOT, 'tsconfig.json'), path.join(ROOT, 'package-lock.json'), ...sources]);
+  const settings = ['tsconfig.json', 'rolldown.config.mjs', 'package-lock.json'];
+  const stamp = fingerprint([...settings.map((file) => path.join(ROOT, file)), ...sources]);
   if (textOf(stampFile) === stamp && fs.existsSync(MAIN)) return;
   await stage('TypeScript', 'compiling TypeScript', async () => {
     // Its record of what it did last knows nothing of what was removed since.
     if (!fs.existsSync(MAIN)) fs.rmSync(path.join(ROOT, 'dist'), { recursive: true, force: true });
     await nodeTool('the compilation', 'typescript/bin/tsc', ['-p', '.']);
-    // What a vCPU thread loads, in one file: Node loads it in half the time, for which every machine's start waits.
-    const thread = path.join(ROOT, 'dist/machine/vcpu-thread');
-    const options = ['--file', `${thread}.bundle.js`, '--platform', 'node', '--external', 'bindings', '--sourcemap'];
-    await nodeTool('the bundling', 'rolldown/bin/cli.mjs', [`${thread}.js`, ...options]);
+    await nodeTool('the compilation for browsers', 'typescript/bin/tsc', ['-p', 'src/trace/html/page']);
+    await nodeTool('the bundling', 'rolldown/bin/cli.mjs', ['--config', 'rolldown.config.mjs']);
     fs.chmodSync(MAIN, 0o755);
   });
   fs.writeFileSync(stampFile, stamp);

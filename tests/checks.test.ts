@@ -41,6 +41,8 @@ describe('[checks] the source', () => {
 
   it('type-checks', async () => clean(await tool('tsc', ['--noEmit', '--incremental', 'false'])));
 
+  it('of the pages type-checks', async () => clean(await tool('tsc', ['-p', 'src/trace/html/page'])));
+
   it('of the tests type-checks', async () => clean(await tool('tsc', ['-p', 'tests'])));
 
   it('imports downwards only', async () => clean(await tool('depcruise', ['src', '--output-type', 'err'])));

@@ -16,7 +16,7 @@ declare module 'vitest' {
 
 const SLOWEST = 10;
 /** Always in the table, so that a flavour that did not run at all is seen. */
-const EXPECTED = ['pure', 'checks', 'local', 'svm', 'vtx'];
+const EXPECTED = ['pure', 'checks', 'local', 'svm', 'vtx', 'browser'];
 
 /** Ends a run with the slowest tests, one table of flavours and one line of totals. */
 export class FlavourReporter implements Reporter {

@@ -38,6 +38,12 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   seabios: ['/usr/share/seabios/bios.bin', '/usr/share/qemu/bios.bin'],
   bochsbios: ['/usr/share/bochs/BIOS-bochs-latest'],
   vgabios: ['/usr/share/bochs/VGABIOS-lgpl-latest'],
+  'chromium-headless-shell': [
+    '/usr/lib/chromium/chromium-headless-shell',
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome',
+  ],
   lz4: ['/usr/bin/lz4'],
   binutils: ['/usr/bin/objcopy'],
   gcc: ['/usr/bin/gcc'],

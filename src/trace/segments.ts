@@ -34,11 +34,11 @@ export function segmentsOfKept(hardware: readonly HardwareExit[]): Segment[] {
   return line.segments;
 }
 
+/** `ModeTimes` while it grows. */
+export type ModeSums = { -readonly [Field in keyof ModeTimes]?: ModeTimes[Field] };
+
 /** Adds segments' lengths to times by mode. */
-export function addTimes(
-  times: { -readonly [Mode in keyof ModeTimes]: ModeTimes[Mode] },
-  segments: readonly Segment[],
-) {
+export function addTimes(times: ModeSums, segments: readonly Segment[]): void {
   for (const { mode, fromNs, toNs } of segments) times[mode] = (times[mode] ?? 0) + toNs - fromNs;
 }
 

@@ -1,5 +1,5 @@
 import type { Access, ExitEvent, ExitSink, HardwareExit, ModeTimes } from './model.js';
-import { addTimes, segmentsOf, segmentsOfKept } from './segments.js';
+import { addTimes, type ModeSums, segmentsOf, segmentsOfKept } from './segments.js';
 
 /** A guest chooses addresses and instruction pointers: of each kind so many are told apart, the others added up. */
 const MOST_KEYS = 4096;
@@ -69,7 +69,7 @@ export class Summary implements ExitSink {
   readonly #rings = new Map<string, number>();
   readonly #accesses = new Bounded<string, { access: Access; count: number; rootRing3Ns: number }>();
   readonly #rips = new Bounded<bigint, { ripIs: ExitEvent['ripIs']; count: number }>();
-  readonly #modes: { -readonly [Mode in keyof ModeTimes]: ModeTimes[Mode] } = { rootRing3: 0 };
+  readonly #modes: ModeSums = {};
 
   add(event: ExitEvent): void {
     this.#recorded++;
@@ -117,7 +117,7 @@ export class Summary implements ExitSink {
         userspaceExits: kvm?.userspaceExits ?? null,
         keptByKvm: this.#kernelSide === 'always' ? this.#kept : null,
       },
-      modes: { ...this.#modes },
+      modes: { rootRing3: 0, ...this.#modes },
     };
   }
 

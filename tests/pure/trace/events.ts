@@ -47,12 +47,12 @@ export function exitEvent(fields: Partial<ExitEvent> = {}): ExitEvent {
 
 /**
  * A made-up run, `count` exits of each vCPU: most write to the serial port, one in eight reads a disk by MMIO, and one in
- * five has an external interrupt before it, which KVM keeps. Times go on without a gap.
+ * five has an external interrupt before it, which KVM keeps. Halfway there is a pause.
  */
 export function* madeUpRun(count: number, cpus = 1, kernelSide = true): Generator<ExitEvent> {
   for (let number = 0; number < count; number++) {
     for (let cpu = 0; cpu < cpus; cpu++) {
-      const start = 1_000 + number * 10_000 + cpu * 777 + (number > count / 2 ? 2_000_000 : 0);
+      const start = 1_000 + number * 10_000 + cpu * 777 + (number > count / 2 ? 20_000 : 0);
       const kept = hardwareExit({
         enteredNs: start + 500,
         exitedNs: start + 2_000,

@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto';
+import fs from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { messageOf, VmError } from '../../errors.js';
+import { codeForScript, Html, html, jsonForScript } from './escape.js';
+import { STYLES } from './theme.js';
+
+export interface HtmlDocument {
+  readonly title: string;
+  readonly body: Html;
+  /** Which of the scripts in page/ runs: its name without an ending. */
+  readonly script: string;
+  /** For the script, by the ids of the elements that hold it. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * One file that needs no other. Its policy lets it load nothing, and run nothing but its own script.
+ * @throws VmError SETUP_FAILED where the scripts are not built
+ */
+export function htmlDocument({ title, body, script, data }: HtmlDocument): string {
+  const code = codeForScript(pageScript(script));
+  const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; style-src ${hash(STYLES)}; script-src ${hash(code)}`;
+  const elements = Object.entries(data).map(
+    ([id, value]) => html`<script type="application/json" id="${id}">${new Html(jsonForScript(value))}</script>\n`,
+  );
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${new Html(policy)}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="vmlaunch">
+<title>${title}</title>
+<style>${new Html(STYLES)}</style>
+</head>
+<body>
+${body}
+${elements}<script>${new Html(code)}</script>
+</body>
+</html>
+`.text;
+}
+
+/** The script as the build bundles it: in dist/, from wherever this runs. */
+function pageScript(name: string): string {
+  const file = fileURLToPath(new URL(`../../../dist/trace/html/${name}.bundle.js`, import.meta.url));
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new VmError('SETUP_FAILED', `${file} cannot be read: ${messageOf(error)}`, { hint: 'Type: npm run build' });
+  }
+}
+
+function hash(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`;
+}
