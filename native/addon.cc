@@ -20,6 +20,7 @@
 #include <string>
 
 #include "owned.h"
+#include "recorder.h"
 
 namespace {
 
@@ -122,7 +123,7 @@ struct RunData {
 napi_value RunResult(napi_env env, int status) {
   if (status == 0) return nullptr;
   napi_value result = nullptr;
-  napi_create_int32(env, -errno, &result);
+  napi_create_int32(env, status < 0 ? -errno : status, &result);
   return result;
 }
 
@@ -142,23 +143,45 @@ napi_value RunTimed(napi_env env, napi_callback_info info) {
   return RunResult(env, status);
 }
 
+napi_value RunRecording(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  const int status = static_cast<Recorder*>(data)->Run();
+  return RunResult(env, status);
+}
+
+// A function that owns `data`, and keeps alive the buffer that it writes to.
+template <typename Data>
+Napi::Value RunFunction(Napi::Env env, napi_callback callback, Data* data, Napi::Value buffer) {
+  napi_value function = nullptr;
+  napi_create_function(env, "run", NAPI_AUTO_LENGTH, callback, data, &function);
+  napi_add_finalizer(env, function, data, [](napi_env, void* run, void*) { delete static_cast<Data*>(run); }, nullptr, nullptr);
+  napi_set_named_property(env, function, "buffer", buffer);
+  return Napi::Value(env, function);
+}
+
 Napi::Value MakeRun(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const bool timed = !info[1].IsNull();
-  auto* data = new RunData{Fd(info), nullptr};
-  if (timed) {
-    const View view = Bytes(info, 1);
-    if (view.length != sizeof(double) || reinterpret_cast<uintptr_t>(view.data) % alignof(double) != 0) {
-      delete data;
-      throw Napi::RangeError::New(env, "the time is no aligned 64-bit cell");
-    }
-    data->ticks = reinterpret_cast<double*>(view.data);
-  }
-  napi_value function = nullptr;
-  napi_create_function(env, "run", NAPI_AUTO_LENGTH, timed ? RunTimed : Run, data, &function);
-  napi_add_finalizer(env, function, data, [](napi_env, void* run, void*) { delete static_cast<RunData*>(run); }, nullptr, nullptr);
-  if (timed) napi_set_named_property(env, function, "ticks", info[1]);
-  return Napi::Value(env, function);
+  const int fd = Fd(info);
+  if (info[1].IsNull()) return RunFunction(env, Run, new RunData{fd, nullptr}, env.Null());
+  const View view = Bytes(info, 1);
+  if (view.length != sizeof(double) || reinterpret_cast<uintptr_t>(view.data) % alignof(double) != 0)
+    throw Napi::RangeError::New(env, "the time is no aligned 64-bit cell");
+  return RunFunction(env, RunTimed, new RunData{fd, reinterpret_cast<double*>(view.data)}, info[1]);
+}
+
+Napi::Value MakeRecordingRun(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const View page = Bytes(info, 1);
+  const View ring = Bytes(info, 2);
+  const size_t records = ring.length < sizeof(RingHeader) ? 0 : (ring.length - sizeof(RingHeader)) / sizeof(ExitRecord);
+  const bool isPowerOfTwo = records != 0 && (records & (records - 1)) == 0;
+  const bool isAligned = reinterpret_cast<uintptr_t>(ring.data) % alignof(ExitRecord) == 0;
+  if (page.length < sizeof(kvm_run) || !isPowerOfTwo || !isAligned)
+    throw Napi::RangeError::New(env, "no kvm_run, or no ring of a power of two of records");
+  const auto* run = reinterpret_cast<const kvm_run*>(page.data);
+  auto* recorder = new Recorder(Fd(info), run, page.length, ring.data, ring.length);
+  return RunFunction(env, RunRecording, recorder, info[2]);
 }
 
 Napi::Value AddressOf(const Napi::CallbackInfo& info) {
@@ -294,6 +317,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   add("monotonicNs", MonotonicNs);
   add("rdtsc", Rdtsc);
   add("makeRun", MakeRun);
+  add("makeRecordingRun", MakeRecordingRun);
   return exports;
 }
 

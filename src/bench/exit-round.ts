@@ -1,7 +1,8 @@
 /**
- * `node exit-round.js IMAGE EXITS COLD`: one round of `vmlaunch bench exit` in TypeScript, in a process of its own, so
+ * `node exit-round.js IMAGE EXITS COLD [record]`: one round of `vmlaunch bench exit` in TypeScript, in a process of its own, so
  * that the first exits meet cold code. It makes the VM that native/bench-exit.c makes, runs the machine's own loop,
- * and prints what that prints: {"coldNs":…,"warmNs":…} for the first COLD exits and for the others.
+ * and prints what that prints: {"coldNs":…,"warmNs":…} for the first COLD exits and for the others. With `record` the
+ * exits are recorded.
  */
 import { readFileSync } from 'node:fs';
 import { planFlat } from '../boot/flat.js';
@@ -15,6 +16,8 @@ import type { Vm } from '../kvm/vm.js';
 import { enter } from '../machine/boot-cpu.js';
 import { Bus } from '../machine/bus.js';
 import { ControlBlock } from '../machine/control.js';
+import { ExitRecorder } from '../machine/exit-recorder.js';
+import { exitRingBuffer } from '../machine/exit-ring.js';
 import { furnish, loadSegments } from '../machine/load.js';
 import { type LoopContext, makeLoop } from '../machine/loop.js';
 import { GuestMemory } from '../memory/guest-memory.js';
@@ -74,13 +77,13 @@ function makeVm(kvm: Kvm, imageFile: string): { vm: Vm; vcpu: Vcpu } {
   return { vm, vcpu };
 }
 
-function makeContext(vcpu: Vcpu): LoopContext {
+function makeContext(vcpu: Vcpu, ring: SharedArrayBuffer | undefined): LoopContext {
   const refuse = (address: number): never => {
     throw new VmError('BUG', `the benchmark's guest did I/O at 0x${address.toString(16)}`);
   };
   const { byReason, exitLog } = new ControlBlock(ControlBlock.makeBuffer());
   return {
-    run: vcpu.makeRun(),
+    run: ring === undefined ? vcpu.makeRun() : new ExitRecorder(vcpu, ring).run,
     page: vcpu.page,
     pio: new Bus('port', { unclaimed: refuse }),
     mmio: new Bus('MMIO address', { unclaimed: refuse }),
@@ -109,11 +112,11 @@ function acquaintCounter(): void {
   }
 }
 
-function runRound(image: string, exits: number, cold: number): { coldNs: number; warmNs: number } {
+function runRound(image: string, exits: number, cold: number, record: boolean): { coldNs: number; warmNs: number } {
   using kvm = Kvm.open();
   const { vm, vcpu } = makeVm(kvm, image);
   try {
-    const context = makeContext(vcpu);
+    const context = makeContext(vcpu, record ? exitRingBuffer(2 ** Math.ceil(Math.log2(exits))) : undefined);
     const port = new CountedPort(context, cold, exits - cold);
     context.pio.add({ name: 'post-code', start: POST_CODE_PORT, size: 1, width: 1 }, port);
     acquaintCounter();
@@ -127,5 +130,6 @@ function runRound(image: string, exits: number, cold: number): { coldNs: number;
   }
 }
 
-const [image = '', exits, cold] = process.argv.slice(2);
-process.stdout.write(`${JSON.stringify(runRound(image, Number(exits), Number(cold)))}\n`);
+const [image = '', exits, cold, record] = process.argv.slice(2);
+const times = runRound(image, Number(exits), Number(cold), record === 'record');
+process.stdout.write(`${JSON.stringify(times)}\n`);

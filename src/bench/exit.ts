@@ -18,6 +18,8 @@ export interface ExitBenchOptions {
   readonly rounds?: number | undefined;
   /** Exits of each round, the cold ones included: above 5,000; 30,000 by default. */
   readonly exits?: number | undefined;
+  /** Measures the TypeScript loop once more with its exits recorded. */
+  readonly trace?: boolean | undefined;
   readonly progress?: (line: string) => void;
 }
 
@@ -30,6 +32,8 @@ export interface ColdWarm<T> {
 export interface ExitBenchRound {
   readonly c: ColdWarm<number>;
   readonly typescript: ColdWarm<number>;
+  /** The TypeScript loop that records its exits; with `trace` only. */
+  readonly recorded?: ColdWarm<number>;
 }
 
 /** What `vmlaunch bench exit` measured. Times are one exit's, in `unit`. */
@@ -46,6 +50,8 @@ export interface ExitBenchResult {
   readonly ratio: ColdWarm<number>;
   /** Their 95 % bootstrap intervals. */
   readonly interval: ColdWarm<Interval>;
+  /** What recording adds to an exit: medians of the rounds' differences. With `trace` only. */
+  readonly recording?: ColdWarm<number>;
   readonly rounds: readonly ExitBenchRound[];
 }
 
@@ -55,7 +61,7 @@ export interface ExitBenchResult {
  * @throws VmError OPTION_INVALID, SETUP_FAILED (not built), KVM_CALL_FAILED (a side failed; its words)
  */
 export async function benchExit(options: ExitBenchOptions = {}): Promise<ExitBenchResult> {
-  const { rounds: count = LEAST_ROUNDS, exits = DEFAULT_EXITS, progress = () => {} } = options;
+  const { rounds: count = LEAST_ROUNDS, exits = DEFAULT_EXITS, trace = false, progress = () => {} } = options;
   checkNumber('rounds', count, LEAST_ROUNDS);
   checkNumber('exits', exits, COLD_EXITS + 1);
   const host = softwareHost() ?? 'local';
@@ -63,7 +69,7 @@ export async function benchExit(options: ExitBenchOptions = {}): Promise<ExitBen
   const rounds: ExitBenchRound[] = [];
   for (let i = 0; i < count; i++) {
     progress(`round ${i + 1} of ${count}`);
-    rounds.push(await measureRound(exits, scale, i % 2 === 0));
+    rounds.push(await measureRound({ exits, scale, trace, isReversed: i % 2 === 1 }));
   }
   const typescript = pair((part) => median(rounds.map((round) => round.typescript[part])));
   const c = pair((part) => median(rounds.map((round) => round.c[part])));
@@ -77,6 +83,7 @@ export async function benchExit(options: ExitBenchOptions = {}): Promise<ExitBen
     typescript,
     ratio: pair((part) => median(ratios[part])),
     interval: pair((part) => medianInterval(ratios[part])),
+    ...(trace && { recording: pair((part) => median(rounds.map((round) => recordingCost(round, part)))) }),
     rounds,
   };
 }
@@ -95,15 +102,31 @@ const IMAGE = buildPath('guest-images/out-loop.bin');
 const C_LOOP = buildPath('Release/bench-exit');
 const TYPESCRIPT_LOOP = fileURLToPath(new URL('../../dist/bench/exit-round.js', import.meta.url));
 
-async function measureRound(exits: number, scale: number, isCFirst: boolean): Promise<ExitBenchRound> {
-  const runC = () => measure('C', C_LOOP, [], exits, scale);
-  const runTypescript = () => measure('TypeScript', process.execPath, [TYPESCRIPT_LOOP], exits, scale);
-  if (isCFirst) {
-    const c = await runC();
-    return { c, typescript: await runTypescript() };
+interface RoundOptions {
+  readonly exits: number;
+  /** From nanoseconds to the result's unit. */
+  readonly scale: number;
+  readonly trace: boolean;
+  readonly isReversed: boolean;
+}
+
+async function measureRound({ exits, scale, trace, isReversed }: RoundOptions): Promise<ExitBenchRound> {
+  const typescript = (...args: string[]) => [process.execPath, [TYPESCRIPT_LOOP], args] as const;
+  const sides = [
+    ['c', 'C', C_LOOP, [], []],
+    ['typescript', 'TypeScript', ...typescript()],
+    ...(trace ? [['recorded', 'recording TypeScript', ...typescript('record')] as const] : []),
+  ] as const;
+  const round: Record<string, ColdWarm<number>> = {};
+  for (const [key, side, program, before, after] of isReversed ? sides.toReversed() : sides) {
+    round[key] = await measure(side, program, [...before, IMAGE, `${exits}`, `${COLD_EXITS}`, ...after], exits, scale);
   }
-  const typescript = await runTypescript();
-  return { typescript, c: await runC() };
+  return round as unknown as ExitBenchRound;
+}
+
+/** What recording adds to one exit. */
+function recordingCost({ typescript, recorded = typescript }: ExitBenchRound, part: 'cold' | 'warm'): number {
+  return recorded[part] - typescript[part];
 }
 
 const run = promisify(execFile);
@@ -115,7 +138,7 @@ async function measure(
   exits: number,
   scale: number,
 ): Promise<ColdWarm<number>> {
-  const { stdout } = await run(program, [...args, IMAGE, `${exits}`, `${COLD_EXITS}`]).catch((error: unknown) => {
+  const { stdout } = await run(program, [...args]).catch((error: unknown) => {
     throw failure(side, program, error);
   });
   const { coldNs, warmNs } = JSON.parse(stdout) as { coldNs: number; warmNs: number };

@@ -15,6 +15,7 @@ export interface BenchExitOptions {
   readonly rounds?: string | undefined;
   /** Of each round, the cold ones included. */
   readonly exits?: string | undefined;
+  readonly trace?: boolean | undefined;
 }
 
 const RESULT_INSIDE = '/work/result.json';
@@ -34,7 +35,7 @@ export async function benchExitCommand(options: BenchExitOptions): Promise<numbe
   if (host !== 'local') return benchInHost(host, options);
   Kvm.open().close(); // a KVM that cannot be used is told before two programs fail of it
   const progress = (line: string): void => void process.stderr.write(`vmlaunch: ${line}\n`);
-  const result = await benchExit({ rounds, exits, progress });
+  const result = await benchExit({ rounds, exits, trace: options.trace, progress });
   if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
   process.stdout.write(exitTable(result));
   return 0;
@@ -48,13 +49,14 @@ function wholeNumber(text: string | undefined, option: string, least: number): n
 }
 
 /** The clock is fixed and standard input has ended: so a run on vtx repeats. */
-async function benchInHost(kind: HostKind, { json, rounds, exits }: BenchExitOptions): Promise<number> {
+async function benchInHost(kind: HostKind, { json, rounds, exits, trace }: BenchExitOptions): Promise<number> {
   return runInHost({
     kind,
     argv: [
       ...['bench', 'exit', '--host', 'local', '--json', RESULT_INSIDE],
       ...(rounds === undefined ? [] : ['--rounds', rounds]),
       ...(exits === undefined ? [] : ['--exits', exits]),
+      ...(trace === true ? ['--trace'] : []),
     ],
     upload: [],
     download: json === undefined ? [] : [{ inside: RESULT_INSIDE, outside: json }],
@@ -103,8 +105,15 @@ export function exitTable(result: ExitBenchResult): string {
       .trimEnd(),
     row('cold', `first ${exits.cold} exits`),
     row('warm', `next ${exits.warm} exits`),
+    ...recordingLines(result, digits),
     '',
   ].join('\n');
+}
+
+function recordingLines({ recording, unit }: ExitBenchResult, digits: number): string[] {
+  if (recording === undefined) return [];
+  const { cold, warm } = recording;
+  return [`Recording an exit adds ${warm.toFixed(digits)} ${unit}; among the first ones ${cold.toFixed(digits)}`];
 }
 
 /** Columns of a median with its range. */

@@ -87,6 +87,7 @@ function commands(done: (status: number) => void): Command {
     .option('--json <file>', 'write all samples as JSON')
     .option('--rounds <count>', 'rounds, at least 7', '7')
     .option('--exits <count>', 'exits of each round, above 5000, of which the first 5000 are cold (default: 30000)')
+    .option('--trace', 'measure too what it costs to record the exits')
     .addOption(host('where to measure'))
     .action(async (options: BenchExitOptions) => {
       const { benchExitCommand } = await import('./bench.js');

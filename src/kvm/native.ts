@@ -23,6 +23,11 @@ export interface Native {
    * and never throws. With `ticks`, eight bytes seen as a double, the TSC ticks spent inside are added up there.
    */
   makeRun(vcpuFd: number, ticks: Uint8Array | null): () => number | undefined;
+  /**
+   * The same, recording each exit: `page` is the vCPU's mapped kvm_run, `ring` an `ExitRing`'s memory. It gives 1 too: the
+   * exit is at a place not seen lately, and its record is still open.
+   */
+  makeRecordingRun(vcpuFd: number, page: Uint8Array, ring: Uint8Array): () => number | undefined;
   /** The address of the view's first byte in this process. Valid while the buffer lives. */
   addressOf(view: Uint8Array): number;
   /**

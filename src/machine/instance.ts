@@ -14,6 +14,7 @@ import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
 import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
+import type { ExitRing } from './exit-ring.js';
 import { IdleWatch } from './idle-watch.js';
 import { KvmCounters } from './kvm-counters.js';
 import { furnish, loadSegments, mapFirmware } from './load.js';
@@ -43,6 +44,8 @@ export interface InstanceOptions {
   readonly paravirt: ParavirtFeatures;
   readonly timed: boolean;
   readonly traceKvm: boolean;
+  /** Where exits are recorded, a ring for each vCPU. */
+  readonly exitRings: readonly ExitRing[] | undefined;
   readonly console: Console;
 }
 
@@ -122,7 +125,9 @@ export class Instance {
   start(): void {
     running.add(this);
     this.#threadsLeft = this.cpus.length;
-    for (const cpu of this.cpus) this.#startThread(cpu);
+    this.cpus.forEach((cpu, index) => {
+      this.#startThread(cpu, index);
+    });
     this.#haltCheck = setInterval(() => this.#idleWatch.look(), HALT_CHECK_MS);
     this.#haltCheck.unref();
     this.activity.start();
@@ -252,9 +257,9 @@ export class Instance {
     return new Pc(this.#pcMemory, wiring, { ramBytes });
   }
 
-  #startThread(cpu: Cpu): void {
+  #startThread(cpu: Cpu, index: number): void {
     const { vcpu, control } = cpu;
-    const { console, timed } = this.#options;
+    const { console, timed, exitRings } = this.#options;
     const worker = takeThread();
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
@@ -277,6 +282,7 @@ export class Instance {
       output: console.outputRing.buffer,
       input: console.inputRing.buffer,
       timed,
+      exitRing: exitRings?.[index]?.buffer,
       recordThreadsIn: this.#trace?.threadsFile,
     };
     worker.postMessage(job);

@@ -8,6 +8,7 @@ import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import { decompress } from './decompress.js';
 import type { MachineEnd } from './end.js';
+import { ExitRing, exitRingBuffer } from './exit-ring.js';
 import { faultError } from './fault.js';
 import { fileBytes, mayHoldFloppy, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
@@ -42,6 +43,8 @@ export class Machine {
   readonly ended: Promise<MachineEnd>;
   /** What was found in the image. */
   readonly plan: BootPlan;
+  /** With `record`: the exits of each vCPU, for one reader. They outlive the machine. */
+  readonly exitRings: readonly ExitRing[] | undefined;
 
   readonly #options: MachineOptions;
   readonly #ramBytes: number;
@@ -84,6 +87,8 @@ export class Machine {
     this.#ramBytes = ramBytes;
     this.plan = plan;
     this.#kvm = kvm;
+    const { record = false, cpus = DEFAULT_CPUS } = options;
+    if (record) this.exitRings = Array.from({ length: cpus }, () => new ExitRing(exitRingBuffer()));
     this.#console = new Console(
       () => this.#instance.inputArrived(),
       (chunk) => this.#onOutput(chunk),
@@ -162,6 +167,7 @@ export class Machine {
       paravirt,
       timed,
       traceKvm,
+      exitRings: this.exitRings,
       console: this.#console,
     });
   }

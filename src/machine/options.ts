@@ -43,6 +43,8 @@ export interface MachineOptions {
   readonly paravirt?: ParavirtFeatures | undefined;
   /** Takes the time inside and outside of KVM_RUN; costs two time stamps an exit. */
   readonly timed?: boolean | undefined;
+  /** Writes every exit down for whoever reads `Machine.exitRings`; costs some hundred instructions an exit. */
+  readonly record?: boolean | undefined;
   /** Has the kernel record what KVM does, for the post-mortem: that wants root, and costs time at each exit. */
   readonly traceKvm?: boolean | undefined;
   /** The KVM device. Default /dev/kvm. */

@@ -10,6 +10,7 @@ import type { RamPiece } from '../memory/ram.js';
 import { ByteRing } from '../memory/ring.js';
 import { makeSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
+import { ExitRecorder } from './exit-recorder.js';
 import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { Pc, type PcMemory } from './pc.js';
@@ -34,6 +35,8 @@ export interface VcpuJob {
   readonly input: SharedArrayBuffer;
   /** Whether the time inside KVM_RUN is taken. */
   readonly timed: boolean;
+  /** Where exits are recorded: an `ExitRing`'s buffer. */
+  readonly exitRing: SharedArrayBuffer | undefined;
   /** Where the thread's number goes to have its KVM events recorded. */
   readonly recordThreadsIn: string | undefined;
 }
@@ -55,6 +58,7 @@ class VcpuThread {
   readonly #control: ControlBlock;
   readonly #vcpu: Vcpu;
   readonly #context: LoopContext;
+  readonly #recorder: ExitRecorder | undefined;
   #end: ThreadEnd = { reason: 'stopped' };
 
   constructor(job: VcpuJob) {
@@ -91,8 +95,9 @@ class VcpuThread {
         },
       },
     });
+    this.#recorder = job.exitRing && new ExitRecorder(this.#vcpu, job.exitRing);
     this.#context = {
-      run: this.#vcpu.makeRun(job.timed ? this.#control.insideTicks : null),
+      run: this.#recorder?.run ?? this.#vcpu.makeRun(job.timed ? this.#control.insideTicks : null),
       page: this.#vcpu.page,
       pio: pc.pio,
       mmio: pc.mmio,
@@ -131,6 +136,7 @@ class VcpuThread {
       };
     } finally {
       fields.endTicks = native.rdtsc();
+      this.#recorder?.finish(fields.endTicks);
       fields.endNs = native.monotonicNs();
     }
     return this.#end;

@@ -1,0 +1,72 @@
+#include "recorder.h"
+
+#include <sys/ioctl.h>
+#include <x86intrin.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace {
+
+// A place counts as new again after so many exits there.
+constexpr uint32_t kPlaceUses = 4096;
+// A stack of a ring or of a task; a call deeper is no other place.
+constexpr int kStackBits = 14;
+
+}  // namespace
+
+int Recorder::Run() {
+  ExitRecord* open = header_->open != 0 ? &At(header_->head) : nullptr;
+  if (open != nullptr) KeepData(*open);
+  const auto entered = static_cast<double>(__rdtsc());
+  if (open != nullptr) {
+    open->handled = entered;
+    header_->open = 0;
+    __atomic_store_n(&header_->head, header_->head + 1, __ATOMIC_RELEASE);
+  }
+  if (!interrupted_) entered_ = entered;
+  interrupted_ = ioctl(fd_, KVM_RUN, 0) != 0;
+  return interrupted_ ? -errno : Record(__rdtsc());
+}
+
+int Recorder::Record(uint64_t returned) {
+  const double number = header_->exits;
+  header_->exits = number + 1;
+  if (header_->head - __atomic_load_n(&header_->tail, __ATOMIC_ACQUIRE) == capacity_) {
+    header_->lost += 1;
+    return 0;
+  }
+  ExitRecord& record = At(header_->head);
+  record.entered = entered_;
+  record.returned = static_cast<double>(returned);
+  record.number = static_cast<uint32_t>(static_cast<uint64_t>(number));
+  record.reason = run_->exit_reason;
+  memcpy(record.exit, &run_->hw, sizeof record.exit);
+  record.rip = run_->s.regs.regs.rip;
+  record.rax = run_->s.regs.regs.rax;
+  record.place[0] = 0;
+  header_->open = 1;
+  return IsNewPlace() ? kNewPlace : 0;
+}
+
+bool Recorder::IsNewPlace() {
+  const uint64_t rip = run_->s.regs.regs.rip;
+  const uint64_t stack = run_->s.regs.regs.rsp >> kStackBits;
+  Place& place = places_[(rip ^ stack) % places_.size()];
+  if (place.usesLeft > 0 && place.rip == rip && place.stack == stack) {
+    place.usesLeft--;
+    return false;
+  }
+  place = {rip, stack, kPlaceUses};
+  return true;
+}
+
+void Recorder::KeepData(ExitRecord& record) const {
+  const uint8_t* from = run_->mmio.data;
+  if (record.reason == KVM_EXIT_IO) {
+    const uint64_t offset = run_->io.data_offset;
+    if (offset > runSize_ - sizeof record.data) return;
+    from = reinterpret_cast<const uint8_t*>(run_) + offset;
+  }
+  memcpy(record.data, from, sizeof record.data);
+}
