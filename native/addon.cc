@@ -123,7 +123,7 @@ struct RunData {
 napi_value RunResult(napi_env env, int status) {
   if (status == 0) return nullptr;
   napi_value result = nullptr;
-  napi_create_int32(env, status < 0 ? -errno : status, &result);
+  napi_create_int32(env, -errno, &result);
   return result;
 }
 
@@ -146,8 +146,7 @@ napi_value RunTimed(napi_env env, napi_callback_info info) {
 napi_value RunRecording(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
-  const int status = static_cast<Recorder*>(data)->Run();
-  return RunResult(env, status);
+  return RunResult(env, static_cast<Recorder*>(data)->Run());
 }
 
 // A function that owns `data`, and keeps alive the buffer that it writes to.

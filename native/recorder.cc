@@ -3,7 +3,6 @@
 #include <sys/ioctl.h>
 #include <x86intrin.h>
 
-#include <cerrno>
 #include <cstring>
 
 namespace {
@@ -25,16 +24,18 @@ int Recorder::Run() {
     __atomic_store_n(&header_->head, header_->head + 1, __ATOMIC_RELEASE);
   }
   if (!interrupted_) entered_ = entered;
-  interrupted_ = ioctl(fd_, KVM_RUN, 0) != 0;
-  return interrupted_ ? -errno : Record(__rdtsc());
+  const int result = ioctl(fd_, KVM_RUN, 0);
+  interrupted_ = result != 0;
+  if (result == 0) Record(__rdtsc());
+  return result;
 }
 
-int Recorder::Record(uint64_t returned) {
+void Recorder::Record(uint64_t returned) {
   const double number = header_->exits;
   header_->exits = number + 1;
   if (header_->head - __atomic_load_n(&header_->tail, __ATOMIC_ACQUIRE) == capacity_) {
     header_->lost += 1;
-    return 0;
+    return;
   }
   ExitRecord& record = At(header_->head);
   record.entered = entered_;
@@ -44,9 +45,9 @@ int Recorder::Record(uint64_t returned) {
   memcpy(record.exit, &run_->hw, sizeof record.exit);
   record.rip = run_->s.regs.regs.rip;
   record.rax = run_->s.regs.regs.rax;
-  record.place[0] = 0;
+  record.newPlace = 0;
+  if (IsNewPlace()) KeepPlace(record);
   header_->open = 1;
-  return IsNewPlace() ? kNewPlace : 0;
 }
 
 bool Recorder::IsNewPlace() {
@@ -59,6 +60,20 @@ bool Recorder::IsNewPlace() {
   }
   place = {rip, stack, kPlaceUses};
   return true;
+}
+
+void Recorder::KeepPlace(ExitRecord& record) const {
+  kvm_sregs sregs = {};
+  if (ioctl(fd_, KVM_GET_SREGS, &sregs) != 0) return;
+  record.newPlace = 1;
+  record.csL = sregs.cs.l;
+  record.csDb = sregs.cs.db;
+  record.ssDpl = sregs.ss.dpl;
+  record.csBase = static_cast<uint32_t>(sregs.cs.base);
+  record.cr3 = sregs.cr3;
+  record.cr0 = static_cast<uint32_t>(sregs.cr0);
+  record.cr4 = static_cast<uint32_t>(sregs.cr4);
+  record.efer = static_cast<uint32_t>(sregs.efer);
 }
 
 void Recorder::KeepData(ExitRecord& record) const {

@@ -28,9 +28,18 @@ struct ExitRecord {
   uint8_t exit[32];  // the beginning of kvm_run's union
   uint64_t rip;
   uint64_t rax;
-  uint8_t data[8];    // of port or MMIO, as it is after the exit was handled
-  uint32_t place[8];  // written by whoever is told that the place is new
-  uint8_t reserved[8];
+  uint8_t data[8];  // of port or MMIO, as it is after the exit was handled
+  // Where the guest's code is, at an instruction (on a stack) not seen lately; else `newPlace` is 0.
+  uint8_t newPlace;
+  uint8_t csL;
+  uint8_t csDb;
+  uint8_t ssDpl;
+  uint32_t csBase;
+  uint64_t cr3;
+  uint32_t cr0;
+  uint32_t cr4;
+  uint32_t efer;
+  uint8_t reserved[12];
 };
 
 static_assert(sizeof(RingHeader) == 64 && sizeof(ExitRecord) == 128, "src/machine/exit-ring.ts has the same layout");
@@ -46,9 +55,7 @@ class Recorder {
         records_(reinterpret_cast<ExitRecord*>(ring + sizeof(RingHeader))),
         capacity_(static_cast<uint32_t>((ringSize - sizeof(RingHeader)) / sizeof(ExitRecord))) {}
 
-  static constexpr int kNewPlace = 1;
-  // KVM_RUN. Returns 0, the negative errno, or kNewPlace: an exit at an instruction (on a stack) not seen lately, whose
-  // record is open.
+  // KVM_RUN. Returns its result, and leaves its errno.
   int Run();
 
  private:
@@ -59,8 +66,9 @@ class Recorder {
   };
 
   void KeepData(ExitRecord& record) const;
-  int Record(uint64_t returned);
+  void Record(uint64_t returned);
   bool IsNewPlace();
+  void KeepPlace(ExitRecord& record) const;
   ExitRecord& At(uint32_t position) { return records_[position & (capacity_ - 1)]; }
 
   int fd_;

@@ -16,7 +16,6 @@ import type { Vm } from '../kvm/vm.js';
 import { enter } from '../machine/boot-cpu.js';
 import { Bus } from '../machine/bus.js';
 import { ControlBlock } from '../machine/control.js';
-import { ExitRecorder } from '../machine/exit-recorder.js';
 import { exitRingBuffer } from '../machine/exit-ring.js';
 import { furnish, loadSegments } from '../machine/load.js';
 import { type LoopContext, makeLoop } from '../machine/loop.js';
@@ -83,7 +82,7 @@ function makeContext(vcpu: Vcpu, ring: SharedArrayBuffer | undefined): LoopConte
   };
   const { byReason, exitLog } = new ControlBlock(ControlBlock.makeBuffer());
   return {
-    run: ring === undefined ? vcpu.makeRun() : new ExitRecorder(vcpu, ring).run,
+    run: ring === undefined ? vcpu.makeRun() : vcpu.makeRecordingRun(new Uint8Array(ring)),
     page: vcpu.page,
     pio: new Bus('port', { unclaimed: refuse }),
     mmio: new Bus('MMIO address', { unclaimed: refuse }),

@@ -24,8 +24,7 @@ export interface Native {
    */
   makeRun(vcpuFd: number, ticks: Uint8Array | null): () => number | undefined;
   /**
-   * The same, recording each exit: `page` is the vCPU's mapped kvm_run, `ring` an `ExitRing`'s memory. It gives 1 too: the
-   * exit is at a place not seen lately, and its record is still open.
+   * The same, recording each exit: `page` is the vCPU's mapped kvm_run, `ring` an `ExitRing`'s memory.
    */
   makeRecordingRun(vcpuFd: number, page: Uint8Array, ring: Uint8Array): () => number | undefined;
   /** The address of the view's first byte in this process. Valid while the buffer lives. */

@@ -117,8 +117,7 @@ export class Vcpu {
   }
 
   /**
-   * The same, recording each exit with the registers that KVM_RUN copies (KVM API 6.74). It gives 1 too: the exit is at a
-   * place not seen lately, and its record is still open.
+   * The same, recording each exit with the registers that KVM_RUN copies (KVM API 6.74).
    * @param ring an `ExitRing`'s memory
    */
   makeRecordingRun(ring: Uint8Array): () => number | undefined {

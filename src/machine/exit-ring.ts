@@ -5,6 +5,7 @@
  */
 import { kvmRun } from '../kvm/abi/run.js';
 import { RunPage } from '../kvm/exit.js';
+import { modeOf } from './guest-code.js';
 
 export const HEADER_BYTES = 64;
 export const RECORD_BYTES = 128;
@@ -29,13 +30,16 @@ const EXIT_BYTES = 32;
 const RIP = 64;
 const RAX = 72;
 export const DATA = 80;
-/** Privilege level (bits 0–7) and bits of the code (8–15); 0: the place is not new. */
-export const PLACE_MODE = 88;
-export const PLACE_CS_BASE = 92;
-export const PLACE_CR3 = 96;
-export const PLACE_CR0 = 104;
-export const PLACE_CR4 = 108;
-export const PLACE_EFER = 112;
+/** 0: the place is not new. */
+const PLACE_IS_NEW = 88;
+const PLACE_CS_L = 89;
+const PLACE_CS_DB = 90;
+const PLACE_SS_DPL = 91;
+const PLACE_CS_BASE = 92;
+const PLACE_CR3 = 96;
+const PLACE_CR0 = 104;
+const PLACE_CR4 = 108;
+const PLACE_EFER = 112;
 
 /** Where in kvm_run what belongs to the reason begins. */
 const RUN_REASON = kvmRun.fields.exitReason.offset;
@@ -132,15 +136,14 @@ export class ExitRing {
 
   #placeAt(at: number): Place | undefined {
     const view = this.#view;
-    const mode = view.getUint32(at + PLACE_MODE, true);
-    if (mode === 0) return undefined;
+    if (view.getUint8(at + PLACE_IS_NEW) === 0) return undefined;
     const big = (offset: number): bigint => BigInt(view.getUint32(at + offset, true));
-    const paging = {
-      cr0: big(PLACE_CR0),
-      cr3: view.getBigUint64(at + PLACE_CR3, true),
-      cr4: big(PLACE_CR4),
-      efer: big(PLACE_EFER),
-    };
-    return { cpl: mode & 0xff, bits: (mode >>> 8) as 16 | 32 | 64, csBase: big(PLACE_CS_BASE), paging };
+    const cr3 = view.getBigUint64(at + PLACE_CR3, true);
+    const paging = { cr0: big(PLACE_CR0), cr3, cr4: big(PLACE_CR4), efer: big(PLACE_EFER) };
+    const cs = { l: view.getUint8(at + PLACE_CS_L), db: view.getUint8(at + PLACE_CS_DB), base: big(PLACE_CS_BASE) };
+    const ss = { dpl: view.getUint8(at + PLACE_SS_DPL) };
+    // RFLAGS matters to virtual-8086 mode only, whose code has 16 bits by its segment too.
+    const { bits } = modeOf({ ...paging, cs, ss }, 0n);
+    return { cpl: ss.dpl, bits, csBase: cs.base, paging };
   }
 }

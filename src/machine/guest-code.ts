@@ -15,8 +15,14 @@ export function loadDisassembler(): Disassembler {
   return createRequire(import.meta.url)('iced-x86') as Disassembler;
 }
 
+/** Of the special registers, what the mode depends on. */
+export type ModeState = Pick<Sregs, 'cr0' | 'efer'> & {
+  readonly cs: Pick<Sregs['cs'], 'l' | 'db'>;
+  readonly ss: Pick<Sregs['ss'], 'dpl'>;
+};
+
 /** The mode in words, and the size of code in it (SDM volume 3, 2.2 and 3.4.5). */
-export function modeOf({ cr0, efer, cs, ss }: Sregs, rflags: bigint): { mode: string; bits: 16 | 32 | 64 } {
+export function modeOf({ cr0, efer, cs, ss }: ModeState, rflags: bigint): { mode: string; bits: 16 | 32 | 64 } {
   if ((cr0 & CR0_PE) === 0n) return { mode: 'real mode', bits: 16 };
   if ((rflags & RFLAGS_VM) !== 0n) return { mode: 'virtual-8086 mode', bits: 16 };
   // The privilege level is SS.DPL: that of a conforming code segment is its own.

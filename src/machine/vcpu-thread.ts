@@ -10,7 +10,7 @@ import type { RamPiece } from '../memory/ram.js';
 import { ByteRing } from '../memory/ring.js';
 import { makeSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
-import { ExitRecorder } from './exit-recorder.js';
+import { finishRecording } from './exit-recorder.js';
 import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { Pc, type PcMemory } from './pc.js';
@@ -58,7 +58,7 @@ class VcpuThread {
   readonly #control: ControlBlock;
   readonly #vcpu: Vcpu;
   readonly #context: LoopContext;
-  readonly #recorder: ExitRecorder | undefined;
+  readonly #exitRing: SharedArrayBuffer | undefined;
   #end: ThreadEnd = { reason: 'stopped' };
 
   constructor(job: VcpuJob) {
@@ -95,9 +95,9 @@ class VcpuThread {
         },
       },
     });
-    this.#recorder = job.exitRing && new ExitRecorder(this.#vcpu, job.exitRing);
+    this.#exitRing = job.exitRing;
     this.#context = {
-      run: this.#recorder?.run ?? this.#vcpu.makeRun(job.timed ? this.#control.insideTicks : null),
+      run: this.#makeRun(job.timed),
       page: this.#vcpu.page,
       pio: pc.pio,
       mmio: pc.mmio,
@@ -107,6 +107,11 @@ class VcpuThread {
       otherExit: () => this.#otherExit(),
       ended: false,
     };
+  }
+
+  #makeRun(isTimed: boolean): () => number | undefined {
+    if (this.#exitRing) return this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing));
+    return this.#vcpu.makeRun(isTimed ? this.#control.insideTicks : null);
   }
 
   get #isStopped(): boolean {
@@ -136,7 +141,7 @@ class VcpuThread {
       };
     } finally {
       fields.endTicks = native.rdtsc();
-      this.#recorder?.finish(fields.endTicks);
+      if (this.#exitRing) finishRecording(this.#exitRing, this.#vcpu.page, fields.endTicks);
       fields.endNs = native.monotonicNs();
     }
     return this.#end;
