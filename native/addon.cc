@@ -149,24 +149,27 @@ napi_value RunRecording(napi_env env, napi_callback_info info) {
   return RunResult(env, static_cast<Recorder*>(data)->Run());
 }
 
-// A function that owns `data`, and keeps alive the buffer that it writes to.
+// A function that owns `data`, and keeps alive the buffers that it writes to.
 template <typename Data>
-Napi::Value RunFunction(Napi::Env env, napi_callback callback, Data* data, Napi::Value buffer) {
+Napi::Value RunFunction(const Napi::CallbackInfo& info, napi_callback callback, Data* data) {
+  const Napi::Env env = info.Env();
   napi_value function = nullptr;
   napi_create_function(env, "run", NAPI_AUTO_LENGTH, callback, data, &function);
   napi_add_finalizer(env, function, data, [](napi_env, void* run, void*) { delete static_cast<Data*>(run); }, nullptr, nullptr);
-  napi_set_named_property(env, function, "buffer", buffer);
+  for (size_t i = 1; i < info.Length(); i++) napi_set_element(env, function, i, info[i]);
   return Napi::Value(env, function);
 }
 
-Napi::Value MakeRun(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const int fd = Fd(info);
-  if (info[1].IsNull()) return RunFunction(env, Run, new RunData{fd, nullptr}, env.Null());
-  const View view = Bytes(info, 1);
+double* Ticks(const Napi::CallbackInfo& info, size_t index) {
+  const View view = Bytes(info, index);
   if (view.length != sizeof(double) || reinterpret_cast<uintptr_t>(view.data) % alignof(double) != 0)
-    throw Napi::RangeError::New(env, "the time is no aligned 64-bit cell");
-  return RunFunction(env, RunTimed, new RunData{fd, reinterpret_cast<double*>(view.data)}, info[1]);
+    throw Napi::RangeError::New(info.Env(), "the time is no aligned 64-bit cell");
+  return reinterpret_cast<double*>(view.data);
+}
+
+Napi::Value MakeRun(const Napi::CallbackInfo& info) {
+  if (info[1].IsNull()) return RunFunction(info, Run, new RunData{Fd(info), nullptr});
+  return RunFunction(info, RunTimed, new RunData{Fd(info), Ticks(info, 1)});
 }
 
 Napi::Value MakeRecordingRun(const Napi::CallbackInfo& info) {
@@ -179,8 +182,8 @@ Napi::Value MakeRecordingRun(const Napi::CallbackInfo& info) {
   if (page.length < sizeof(kvm_run) || !isPowerOfTwo || !isAligned)
     throw Napi::RangeError::New(env, "no kvm_run, or no ring of a power of two of records");
   const auto* run = reinterpret_cast<const kvm_run*>(page.data);
-  auto* recorder = new Recorder(Fd(info), run, page.length, ring.data, ring.length);
-  return RunFunction(env, RunRecording, recorder, info[2]);
+  auto* recorder = new Recorder(Fd(info), run, page.length, ring.data, ring.length, Ticks(info, 3));
+  return RunFunction(info, RunRecording, recorder);
 }
 
 Napi::Value AddressOf(const Napi::CallbackInfo& info) {

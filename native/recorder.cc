@@ -23,14 +23,16 @@ int Recorder::Run() {
     header_->open = 0;
     __atomic_store_n(&header_->head, header_->head + 1, __ATOMIC_RELEASE);
   }
-  if (!interrupted_) entered_ = entered;
+  if (!interrupted_) header_->entered = entered;
   const int result = ioctl(fd_, KVM_RUN, 0);
+  const auto returned = static_cast<double>(__rdtsc());
+  *ticks_ += returned - entered;
   interrupted_ = result != 0;
-  if (result == 0) Record(__rdtsc());
+  if (result == 0) Record(returned);
   return result;
 }
 
-void Recorder::Record(uint64_t returned) {
+void Recorder::Record(double returned) {
   const double number = header_->exits;
   header_->exits = number + 1;
   if (header_->head - __atomic_load_n(&header_->tail, __ATOMIC_ACQUIRE) == capacity_) {
@@ -38,8 +40,8 @@ void Recorder::Record(uint64_t returned) {
     return;
   }
   ExitRecord& record = At(header_->head);
-  record.entered = entered_;
-  record.returned = static_cast<double>(returned);
+  record.entered = header_->entered;
+  record.returned = returned;
   record.number = static_cast<uint32_t>(static_cast<uint64_t>(number));
   record.reason = run_->exit_reason;
   memcpy(record.exit, &run_->hw, sizeof record.exit);

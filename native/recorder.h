@@ -16,7 +16,9 @@ struct RingHeader {
   uint32_t reserved;
   double exits;  // so far, lost ones too
   double lost;   // came while the ring was full
-  uint8_t padding[32];
+  double entered;  // the TSC before the KVM_RUN that goes on; where it was interrupted, before the first one
+  double ended;  // when there was no more of it; written by whoever ends it
+  uint8_t padding[16];
 };
 
 struct ExitRecord {
@@ -47,8 +49,10 @@ static_assert(sizeof(RingHeader) == 64 && sizeof(ExitRecord) == 128, "src/machin
 class Recorder {
  public:
   // `ring` holds a header and a power of two of records; `runSize`: bytes of the vCPU's mapping.
-  Recorder(int vcpuFd, const kvm_run* run, size_t runSize, uint8_t* ring, size_t ringSize)
+  // `ticks`: the TSC ticks inside KVM_RUN are added there.
+  Recorder(int vcpuFd, const kvm_run* run, size_t runSize, uint8_t* ring, size_t ringSize, double* ticks)
       : fd_(vcpuFd),
+        ticks_(ticks),
         run_(run),
         runSize_(runSize),
         header_(reinterpret_cast<RingHeader*>(ring)),
@@ -66,18 +70,18 @@ class Recorder {
   };
 
   void KeepData(ExitRecord& record) const;
-  void Record(uint64_t returned);
+  void Record(double returned);
   bool IsNewPlace();
   void KeepPlace(ExitRecord& record) const;
   ExitRecord& At(uint32_t position) { return records_[position & (capacity_ - 1)]; }
 
   int fd_;
+  double* ticks_;
   const kvm_run* run_;
   size_t runSize_;
   RingHeader* header_;
   ExitRecord* records_;
   uint32_t capacity_;
-  double entered_ = 0;
   bool interrupted_ = false;
   std::array<Place, 1024> places_{};
 };

@@ -80,9 +80,9 @@ function makeContext(vcpu: Vcpu, ring: SharedArrayBuffer | undefined): LoopConte
   const refuse = (address: number): never => {
     throw new VmError('BUG', `the benchmark's guest did I/O at 0x${address.toString(16)}`);
   };
-  const { byReason, exitLog } = new ControlBlock(ControlBlock.makeBuffer());
+  const { byReason, exitLog, insideTicks } = new ControlBlock(ControlBlock.makeBuffer());
   return {
-    run: ring === undefined ? vcpu.makeRun() : vcpu.makeRecordingRun(new Uint8Array(ring)),
+    run: ring === undefined ? vcpu.makeRun() : vcpu.makeRecordingRun(new Uint8Array(ring), insideTicks),
     page: vcpu.page,
     pio: new Bus('port', { unclaimed: refuse }),
     mmio: new Bus('MMIO address', { unclaimed: refuse }),

@@ -63,6 +63,25 @@ export function describeExit(page: RunPage): string {
   return `${exitName(reason)}: ${meaning}${details === undefined ? '' : ` (${details})`}`;
 }
 
+/** Reasons of which the first 32 bytes say everything. */
+const SHORT: readonly number[] = [
+  exits.KVM_EXIT_UNKNOWN,
+  exits.KVM_EXIT_EXCEPTION,
+  exits.KVM_EXIT_DEBUG,
+  exits.KVM_EXIT_FAIL_ENTRY,
+  exits.KVM_EXIT_TPR_ACCESS,
+  exits.KVM_EXIT_IOAPIC_EOI,
+  exits.KVM_EXIT_X86_RDMSR,
+  exits.KVM_EXIT_X86_WRMSR,
+  exits.KVM_EXIT_NOTIFY,
+  exits.KVM_EXIT_MEMORY_FAULT,
+];
+
+/** What the page says about an exit of which only the first 32 bytes were kept; undefined where that is not all. */
+export function exitDetail(page: RunPage): string | undefined {
+  return SHORT.includes(page.exitReason) ? DETAILS.get(page.exitReason)?.(page) : undefined;
+}
+
 type Detail = (page: RunPage) => string;
 const DETAILS: ReadonlyMap<number, Detail> = new Map<number, Detail>([
   [exits.KVM_EXIT_UNKNOWN, (page) => `hardware reason ${hex(page.hardwareExitReason)}`],

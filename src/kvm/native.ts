@@ -26,7 +26,7 @@ export interface Native {
   /**
    * The same, recording each exit: `page` is the vCPU's mapped kvm_run, `ring` an `ExitRing`'s memory.
    */
-  makeRecordingRun(vcpuFd: number, page: Uint8Array, ring: Uint8Array): () => number | undefined;
+  makeRecordingRun(vcpuFd: number, page: Uint8Array, ring: Uint8Array, ticks: Uint8Array): () => number | undefined;
   /** The address of the view's first byte in this process. Valid while the buffer lives. */
   addressOf(view: Uint8Array): number;
   /**

@@ -118,11 +118,11 @@ export class Vcpu {
 
   /**
    * The same, recording each exit with the registers that KVM_RUN copies (KVM API 6.74).
-   * @param ring an `ExitRing`'s memory
+   * @param ring an `ExitRing`'s memory; `ticks` as for `makeRun`
    */
-  makeRecordingRun(ring: Uint8Array): () => number | undefined {
+  makeRecordingRun(ring: Uint8Array, ticks: Uint8Array): () => number | undefined {
     this.setValidRegs(KVM_SYNC_X86_REGS);
-    return native.makeRecordingRun(this.#fd.number, this.page.bytes, ring);
+    return native.makeRecordingRun(this.#fd.number, this.page.bytes, ring, ticks);
   }
 
   /** One KVM_RUN (KVM API 4.10), off the hot path. Returns 0, or the negative errno. Throws VmError CLOSED. */

@@ -63,7 +63,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   paravirt: { wanted: 'an object', holds: isPlainObject },
   timed: BOOLEAN,
   traceKvm: BOOLEAN,
-  record: BOOLEAN,
+  record: { wanted: 'an object', holds: isPlainObject },
   kvmPath: TEXT,
 };
 const MODULE_RULES: Readonly<Record<keyof ModuleOptions, Rule>> = { file: FILE, name: TEXT, commandLine: TEXT };

@@ -18,6 +18,8 @@ const TAIL = 1;
 export const OPEN = 2;
 const EXITS = 2;
 const LOST = 3;
+const RUN_ENTERED = 4;
+export const RUN_ENDED = 5;
 
 /** Byte offsets in a record. */
 const ENTERED = 0;
@@ -105,6 +107,15 @@ export class ExitRing {
   /** Exits that came while the ring was full. */
   get lost(): number {
     return this.#counts[LOST] ?? 0;
+  }
+
+  /**
+   * The last KVM_RUN of a machine that has ended, if it was interrupted and made no exit: ticks. Undefined where it made
+   * one, which has a record or is lost.
+   */
+  get interruptedRun(): { readonly entered: number; readonly ended: number } | undefined {
+    const ended = this.#counts[RUN_ENDED] ?? 0;
+    return ended === 0 ? undefined : { entered: this.#counts[RUN_ENTERED] ?? 0, ended };
   }
 
   /** Takes all exits that are there now and complete, oldest first: the last one is not before KVM_RUN is called again. */

@@ -63,7 +63,7 @@ export function instructionsAt(
   { rip, linear, bits }: CodePlace,
   count: number,
 ): Instruction[] {
-  const bytes = bytesAt(memory, paging, linear, count * MAX_INSTRUCTION);
+  const bytes = codeAt(memory, paging, linear, count * MAX_INSTRUCTION);
   if (bytes.length === 0) return [];
   const iced = loadDisassembler();
   const decoder = new iced.Decoder(bits, bytes, iced.DecoderOptions.None);
@@ -89,7 +89,7 @@ export function instructionsAt(
 }
 
 /** Guest code at a linear address: `length` bytes, or as many as are mapped and in RAM. */
-function bytesAt(memory: GuestMemory, paging: PagingState, linear: bigint, length: number): Uint8Array {
+export function codeAt(memory: GuestMemory, paging: PagingState, linear: bigint, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
   let done = 0;
   while (done < length) {

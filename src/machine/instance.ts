@@ -46,6 +46,8 @@ export interface InstanceOptions {
   readonly traceKvm: boolean;
   /** Where exits are recorded, a ring for each vCPU. */
   readonly exitRings: readonly ExitRing[] | undefined;
+  /** Where vCPU threads have their KVM events recorded for the reader of the rings. */
+  readonly exitThreadsFile: string | undefined;
   readonly console: Console;
 }
 
@@ -259,7 +261,7 @@ export class Instance {
 
   #startThread(cpu: Cpu, index: number): void {
     const { vcpu, control } = cpu;
-    const { console, timed, exitRings } = this.#options;
+    const { console, timed, exitRings, exitThreadsFile } = this.#options;
     const worker = takeThread();
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
@@ -283,7 +285,7 @@ export class Instance {
       input: console.inputRing.buffer,
       timed,
       exitRing: exitRings?.[index]?.buffer,
-      recordThreadsIn: this.#trace?.threadsFile,
+      recordThreadsIn: [this.#trace?.threadsFile, exitThreadsFile].filter((file) => file !== undefined),
     };
     worker.postMessage(job);
   }

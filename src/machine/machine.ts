@@ -4,6 +4,7 @@ import { type BootOptions, formTaken, planBoot, unpacked } from '../boot/load.js
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
+import type { GuestMemory } from '../memory/guest-memory.js';
 import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import { decompress } from './decompress.js';
@@ -64,6 +65,7 @@ export class Machine {
   #outputBytes = 0;
   #lastOutputMs = 0;
   #postMortem: PostMortem | undefined;
+  readonly #vcpuThreads = new Map<number, number>();
   #closed = false;
 
   /**
@@ -87,8 +89,8 @@ export class Machine {
     this.#ramBytes = ramBytes;
     this.plan = plan;
     this.#kvm = kvm;
-    const { record = false, cpus = DEFAULT_CPUS } = options;
-    if (record) this.exitRings = Array.from({ length: cpus }, () => new ExitRing(exitRingBuffer()));
+    const { record, cpus = DEFAULT_CPUS } = options;
+    if (record) this.exitRings = Array.from({ length: cpus }, () => new ExitRing(exitRingBuffer(record.records)));
     this.#console = new Console(
       () => this.#instance.inputArrived(),
       (chunk) => this.#onOutput(chunk),
@@ -131,6 +133,29 @@ export class Machine {
     return this.#instance.screen;
   }
 
+  /** Guest memory. After a restart it is another's. */
+  get memory(): GuestMemory {
+    return this.#instance.memory;
+  }
+
+  /** The device at a port (`pio`) or a guest-physical address (`mmio`), by name. */
+  deviceAt(bus: 'pio' | 'mmio', address: number): string | undefined {
+    return this.#instance.deviceAt(bus, address);
+  }
+
+  /** Rate of the guest's TSC, and without scaling of the host's, in kHz. Not while the vCPUs run. */
+  get tscKhz(): number {
+    return this.#instance.cpus[0]?.vcpu.getTscKhz() ?? 0;
+  }
+
+  /** The index of the vCPU that each thread runs or has run, by the thread's number. */
+  get vcpuThreads(): ReadonlyMap<number, number> {
+    this.#instance.cpus.forEach(({ control }, index) => {
+      if (control.fields.tid !== 0) this.#vcpuThreads.set(control.fields.tid, index);
+    });
+    return this.#vcpuThreads;
+  }
+
   /** What the vCPUs did so far, before every restart too; after the end, what they did in all. */
   stats(): MachineStats {
     return this.#stats ?? this.#collect();
@@ -168,6 +193,7 @@ export class Machine {
       timed,
       traceKvm,
       exitRings: this.exitRings,
+      exitThreadsFile: this.#options.record?.threadsFile,
       console: this.#console,
     });
   }
@@ -198,6 +224,7 @@ export class Machine {
 
   #restart(): void {
     const earlier = this.#collect();
+    void this.vcpuThreads; // those of this instance are known from now on
     this.#instance.close();
     this.#panic = new PanicWatch();
     try {

@@ -11,6 +11,14 @@ export interface ModuleOptions {
   readonly commandLine?: string | undefined;
 }
 
+/** How exits are recorded. */
+export interface RecordOptions {
+  /** Exits of each vCPU that may wait for the reader, 128 bytes each: a power of two. Default 32,768. */
+  readonly records?: number | undefined;
+  /** To which vCPU threads append their number: a KvmTrace's. */
+  readonly threadsFile?: string | undefined;
+}
+
 /** What a machine is made of. */
 export interface MachineOptions {
   /** A kernel or flat image: its file's name, or its bytes. */
@@ -44,7 +52,7 @@ export interface MachineOptions {
   /** Takes the time inside and outside of KVM_RUN; costs two time stamps an exit. */
   readonly timed?: boolean | undefined;
   /** Writes every exit down for whoever reads `Machine.exitRings`; costs some hundred instructions an exit. */
-  readonly record?: boolean | undefined;
+  readonly record?: RecordOptions | undefined;
   /** Has the kernel record what KVM does, for the post-mortem: that wants root, and costs time at each exit. */
   readonly traceKvm?: boolean | undefined;
   /** The KVM device. Default /dev/kvm. */

@@ -38,7 +38,7 @@ export interface VcpuJob {
   /** Where exits are recorded: an `ExitRing`'s buffer. */
   readonly exitRing: SharedArrayBuffer | undefined;
   /** Where the thread's number goes to have its KVM events recorded. */
-  readonly recordThreadsIn: string | undefined;
+  readonly recordThreadsIn: readonly string[];
 }
 
 export type ThreadMessage =
@@ -110,8 +110,9 @@ class VcpuThread {
   }
 
   #makeRun(isTimed: boolean): () => number | undefined {
-    if (this.#exitRing) return this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing));
-    return this.#vcpu.makeRun(isTimed ? this.#control.insideTicks : null);
+    const { insideTicks } = this.#control;
+    if (this.#exitRing) return this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing), insideTicks);
+    return this.#vcpu.makeRun(isTimed ? insideTicks : null);
   }
 
   get #isStopped(): boolean {
@@ -181,7 +182,7 @@ port.once('message', (job: VcpuJob) => {
   const control = new ControlBlock(job.control);
   let end: ThreadEnd;
   try {
-    if (job.recordThreadsIn !== undefined) recordThread(job.recordThreadsIn, native.gettid());
+    for (const file of job.recordThreadsIn) recordThread(file, native.gettid());
     const thread = new VcpuThread(job);
     thread.waitFor(job.startsAfter);
     end = thread.run();
