@@ -31,6 +31,7 @@ const ALL: Required<MachineOptions> = {
   paravirt: { kvmclock: false, pvEoi: true },
   timed: true,
   traceKvm: true,
+  record: {},
   kvmPath: '/dev/kvm',
 };
 
