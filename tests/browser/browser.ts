@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import { expect } from 'vitest';
 import { ensurePackages } from '../../src/setup/packages.js';
 
 /** Where pictures go, for who wants to see what a test saw. */
@@ -63,7 +64,7 @@ export class OpenPage implements AsyncDisposable {
     const opened = new OpenPage(context, await context.newPage(), directory);
     await opened.page.goto(`file://${file}`);
     await opened.page.waitForSelector('html[data-ready]');
-    await opened.page.waitForFunction(IS_PAINTED);
+    await expect.poll(() => opened.page.evaluate<boolean>(IS_PAINTED), { timeout: 20_000 }).toBe(true);
     return opened;
   }
 

@@ -60,15 +60,22 @@ code, .mono { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, "Liberation Mono", 
 .tools { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; margin-bottom: 8px; }
 .tools .view { margin-left: auto; color: var(--muted); font-size: 13px; font-variant-numeric: tabular-nums; }
 button { font: inherit; font-size: 14px; color: var(--ink); background: var(--page); border: 1px solid var(--line); border-radius: 6px; padding: 4px 11px; min-height: 34px; min-width: 36px; cursor: pointer; }
+.link { border: 0; background: none; padding: 0; min-height: 0; min-width: 0; color: var(--accent); text-decoration: underline; text-underline-offset: 2px; }
+.slices th, .slices td { white-space: nowrap; }
+.slices .number { padding-right: 24px; }
 button:hover { border-color: var(--muted); }
 button:disabled { color: var(--muted); cursor: default; opacity: 0.6; }
 .chart { position: relative; overflow-y: auto; overflow-x: hidden; max-height: 70vh; border: 1px solid var(--line); border-radius: 6px; }
 .chart canvas { position: sticky; top: 0; left: 0; display: block; width: 100%; touch-action: pan-y; cursor: crosshair; }
+.chart canvas:focus-visible { outline-offset: -2px; }
 .chart .space { width: 1px; }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 18px; margin: 8px 0 0; padding: 0; list-style: none; color: var(--muted); font-size: 13px; }
 .legend b { color: var(--ink); font-weight: 700; }
 .legend .mark { color: var(--mark); }
-.keys { color: var(--muted); font-size: 13px; margin: 6px 0 0; }
+.keys, .fingers { color: var(--muted); font-size: 13px; margin: 6px 0 0; }
+kbd { white-space: nowrap; }
+.fingers { display: none; }
+@media (hover: none) { .keys { display: none; } .fingers { display: block; } }
 kbd { font: 12px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; border: 1px solid var(--line); border-radius: 4px; padding: 0 5px; background: var(--page); }
 .detail { margin-top: 14px; border-top: 1px solid var(--line); padding-top: 12px; }
 .detail h3 { margin: 0 -6px; padding: 2px 6px; font-size: 16px; overflow-wrap: anywhere; border-radius: 4px; }
@@ -79,7 +86,7 @@ kbd { font: 12px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; border: 1px so
 .detail h4 { margin: 0 0 4px; font-size: 13px; color: var(--muted); }
 .detail .steps { display: flex; gap: 6px; margin-bottom: 8px; }
 .detail dl { margin: 0; }
-.detail dl div { display: grid; grid-template-columns: 9.5em minmax(0, 1fr); gap: 10px; padding: 4px 0; border-bottom: 1px solid var(--grid); }
+.detail dl div { display: grid; grid-template-columns: 9.5em minmax(0, 1fr); gap: 10px; align-items: baseline; padding: 4px 0; border-bottom: 1px solid var(--grid); }
 .detail dt { color: var(--muted); }
 .detail dd { margin: 0; overflow-wrap: anywhere; }
 details { margin-top: 14px; }
@@ -99,8 +106,10 @@ summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
   section { border: 0; border-top: 1px solid var(--line); border-radius: 0; padding: 10px 0; break-inside: auto; }
   tr, h2, .bar { break-inside: avoid; }
   h2 { break-after: avoid; }
-  .tools, .keys, .steps, details { display: none; }
+  .tools, .keys, .fingers, .detail .steps, details, .chart .space { display: none; }
   .chart { max-height: none; overflow: visible; }
+  .chart canvas { position: static; height: auto !important; }
+  .chart canvas:focus-visible { outline: 0; }
   .scroll { overflow: visible; }
   .fill-nonroot, .fill-nonroot3, .fill-inside, .fill-ring0, .fill-ring3 { print-color-adjust: exact; }
 }

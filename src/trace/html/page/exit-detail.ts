@@ -16,11 +16,19 @@ export function exitDetail(lane: ExitLane, slice: number, words: ReportWords): D
   const origin = lane.origin(slice);
   const [from, to] = [lane.slices.start(slice), lane.slices.end(slice)];
   return {
-    title: sliceWords(lane.mode, origin),
+    title: titleOf(lane.mode, origin),
     where: `${lane.group}, ${MODE_WORDS[lane.mode]}: ${duration(to - from)}, from ${moment(from)} to ${moment(to)}`,
     groups: [...hardwareGroups(origin, words), ...exitGroups(origin, words)],
   };
 }
+
+function titleOf(mode: Mode, origin: SliceOrigin): string {
+  const { hardware } = origin;
+  if (mode === 'rootRing3' || hardware === undefined) return capital(sliceWords(mode, origin));
+  return mode === 'rootRing0' ? `KVM, after VM exit ${hardware.reason}` : `Until VM exit ${hardware.reason}`;
+}
+
+const capital = (words: string): string => words.slice(0, 1).toUpperCase() + words.slice(1);
 
 function hardwareGroups({ exit, hardware, led }: SliceOrigin, words: ReportWords): DetailGroup[] {
   if (hardware === undefined) return [];
@@ -40,7 +48,7 @@ function hardwareGroups({ exit, hardware, led }: SliceOrigin, words: ReportWords
   return [{ title: 'VM exit, as the hardware told it', rows }];
 }
 
-function exitGroups({ exit }: SliceOrigin, words: ReportWords): DetailGroup[] {
+function exitGroups({ exit, hardware, led }: SliceOrigin, words: ReportWords): DetailGroup[] {
   if (exit === undefined) return [];
   const { number, reason, detail, continued, access, rip, ripIs, bits, cpl } = exit;
   const rows: DetailRow[] = [
@@ -53,8 +61,8 @@ function exitGroups({ exit }: SliceOrigin, words: ReportWords): DetailGroup[] {
     { name: 'guest', value: `${bits}-bit code, ring ${cpl}` },
   ];
   return [
-    { title: 'Return of KVM_RUN', rows },
-    { title: 'Times of this exit', rows: timeRows(exit) },
+    { title: led || hardware === undefined ? 'Return of KVM_RUN' : 'The next return of KVM_RUN', rows },
+    { title: 'Times until it was handled', rows: timeRows(exit) },
   ];
 }
 

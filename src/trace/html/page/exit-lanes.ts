@@ -133,5 +133,5 @@ function originOf(table: ExitTable, index: number, at: number): SliceOrigin {
 export function sliceWords(mode: Mode, { exit, hardware }: SliceOrigin): string {
   if (mode === 'rootRing3') return exit === undefined ? '' : exitWords(exit);
   if (mode === 'rootRing0') return hardware === undefined ? 'KVM_RUN called' : `after ${hardware.reason}`;
-  return hardware?.reason ?? (exit === undefined ? '' : `until ${exit.reason}`);
+  return hardware?.reason ?? (exit === undefined ? '' : `until the return with ${exit.reason}`);
 }

@@ -3,9 +3,12 @@ import type { Slices } from './slices.js';
 /** A colour of the theme by its variable: `--ring0`, with `--on-ring0` for text on it. */
 export type Colour = 'nonroot' | 'nonroot3' | 'inside' | 'ring0' | 'ring3';
 
-/** Moments that a lane marks: ▼ above its bar, ▲ and △ below it, × on it. */
+/** ▲ and △ are below a lane's bar, ▼ is above it, × on it. */
+export const GLYPHS = ['▲', '△', '▼', '×'] as const;
+
+/** Moments that a lane marks. */
 export interface Marks {
-  readonly glyph: '▼' | '▲' | '△' | '×';
+  readonly glyph: (typeof GLYPHS)[number];
   readonly words: string;
   readonly times: Float64Array;
 }

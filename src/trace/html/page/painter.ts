@@ -95,7 +95,7 @@ export class Painter {
   }
 
   #grid(view: View): void {
-    this.#context.fillStyle = this.#colour('grid');
+    this.#context.fillStyle = this.#colour('line');
     for (const time of this.#ticks(view).times) {
       this.#context.fillRect(Math.round(this.#x(view, time)), AXIS_HEIGHT, 1, this.#height);
     }
@@ -126,12 +126,17 @@ export class Painter {
       context.fillText(lane.group, 6, groupTop + offset + 14);
       context.font = FONT;
     }
+    context.globalAlpha = 0.6; // the grid shines through
     context.fillStyle = this.#colour('grid');
     context.fillRect(0, y, this.#width, BAR_HEIGHT);
+    context.globalAlpha = 1;
     this.#bar(placed, y, view);
     for (const marks of lane.marks) this.#marks(marks, y, view);
+    const title = `${index === current ? '▸ ' : ''}${lane.title}`;
+    context.fillStyle = this.#colour('card');
+    context.fillRect(3, top + offset + 1, context.measureText(title).width + 7, 16);
     context.fillStyle = this.#colour(index === current ? 'accent' : 'muted');
-    context.fillText(`${index === current ? '▸ ' : ''}${lane.title}`, 6, top + offset + 9);
+    context.fillText(title, 6, top + offset + 9);
     if (selected?.lane === index)
       this.#outline(lane.slices.start(selected.slice), lane.slices.end(selected.slice), y, view);
   }
@@ -175,7 +180,7 @@ export class Painter {
     context.fillStyle = this.#colour(colour);
   }
 
-  /** Of those that would touch one another the first. */
+  /** Those that would touch one another are a dash together. */
   #marks({ glyph, times }: Marks, y: number, view: View): void {
     this.#context.fillStyle = this.#colour(isMark(glyph) ? 'mark' : 'ink');
     this.#context.strokeStyle = this.#context.fillStyle;
@@ -183,9 +188,16 @@ export class Painter {
     for (let at = lowerBound(times, view.from, false); at < times.length; ) {
       const time = times[at] ?? Number.POSITIVE_INFINITY;
       if (time > view.to) return;
-      this.#glyph(glyph, this.#x(view, time), y);
-      at = lowerBound(times, time + apart, false);
+      const next = lowerBound(times, time + apart, false);
+      if (next === at + 1 || glyph === '×') this.#glyph(glyph, this.#x(view, time), y);
+      else this.#dash(glyph, this.#x(view, time), y);
+      at = next;
     }
+  }
+
+  #dash(glyph: Marks['glyph'], x: number, y: number): void {
+    const [offset, height] = glyph === '▼' ? [-6, 2] : glyph === '▲' ? [BAR_HEIGHT + 3, 2] : [BAR_HEIGHT + 7, 1];
+    this.#context.fillRect(x, y + offset, 5, height);
   }
 
   #glyph(glyph: Marks['glyph'], x: number, y: number): void {

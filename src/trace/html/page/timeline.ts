@@ -1,7 +1,7 @@
 import { duration, moment } from '../format.js';
 import { button, element } from './dom.js';
 import { type Gestures, listen } from './input.js';
-import { isMark, type Lane, type PlacedLane, place } from './lane.js';
+import { GLYPHS, isMark, type Lane, type PlacedLane, place } from './lane.js';
 import { AXIS_HEIGHT, Painter } from './painter.js';
 import { View } from './view.js';
 
@@ -55,7 +55,7 @@ export class Timeline {
     this.view = new View(Math.min(...starts, ends.length === 0 ? 0 : Math.max(...ends)), Math.max(...ends, 0));
     this.#canvas.setAttribute('aria-label', options.label);
     this.#chart.append(this.#canvas, this.#space);
-    host.append(this.#tools(), this.#chart, this.#legend(), keysLine());
+    host.append(this.#tools(), this.#chart, this.#legend(), keysLine(), fingersLine());
     this.#listen();
   }
 
@@ -105,12 +105,13 @@ export class Timeline {
 
   #legend(): HTMLElement {
     const list = element('ul', { class: 'legend' });
-    const kinds = new Map(this.#options.lanes.flatMap(({ marks }) => marks).map(({ glyph, words }) => [glyph, words]));
-    for (const [glyph, words] of kinds) {
+    const words = new Map(this.#options.lanes.flatMap(({ marks }) => marks).map((marks) => [marks.glyph, marks.words]));
+    for (const glyph of GLYPHS.filter((name) => words.has(name))) {
       const item = element('li');
-      item.append(element('b', isMark(glyph) ? { class: 'mark' } : {}, glyph), ` ${words}`);
+      item.append(element('b', isMark(glyph) ? { class: 'mark' } : {}, glyph), ` ${words.get(glyph) ?? ''}`);
       list.append(item);
     }
+    if (words.size > 0) list.append(element('li', {}, 'A dash stands for several marks.'));
     list.append(element('li', {}, 'Where slices are thinner than a dot, the bar’s height is their share of the time.'));
     return list;
   }
@@ -287,4 +288,9 @@ function keysLine(): HTMLElement {
   });
   line.append('. Mouse: the wheel zooms, with Shift it pans; drag pans; a click shows a slice’s detail.');
   return line;
+}
+
+/** In place of the keys where there are none. */
+function fingersLine(): HTMLElement {
+  return element('p', { class: 'fingers' }, 'Drag pans, two fingers zoom, a tap shows a slice’s detail.');
 }

@@ -26,7 +26,7 @@ export class ViewTable {
     const top = element('thead');
     top.append(head);
     table.append(top, this.#body);
-    const scroll = element('div', { class: 'scroll' });
+    const scroll = element('div', { class: 'scroll slices' });
     scroll.append(table);
     this.#details.append(element('summary', {}, 'Slices in view as a table'), this.#count, scroll);
     this.#details.addEventListener('toggle', () => this.update());
@@ -61,7 +61,9 @@ export class ViewTable {
     const [start, end] = [lane.slices.start(slice), lane.slices.end(slice)];
     const what = element('td');
     const words = lane.label(slice);
-    what.append(button(words, `Detail: ${words}`, () => this.#select({ lane: index, slice })));
+    const choose = button(words, `Detail: ${words}`, () => this.#select({ lane: index, slice }));
+    choose.className = 'link';
+    what.append(choose);
     row.append(
       element('th', { scope: 'row' }, moment(start)),
       element('td', { class: 'number' }, duration(end - start)),
