@@ -185,7 +185,8 @@ function environmentOf(root: string): Record<string, string> {
   const inRoot = (directories: readonly string[]): string[] =>
     directories.map((directory) => path.join(root, directory)).filter((directory) => fs.existsSync(directory));
   const multiarch = 'lib/x86_64-linux-gnu';
-  const libraries = inRoot([`usr/${multiarch}`, multiarch, 'usr/lib', 'lib']);
+  // libpulse, which Chromium needs, finds a part of its own only in the system.
+  const libraries = inRoot([`usr/${multiarch}`, multiarch, 'usr/lib', 'lib', `usr/${multiarch}/pulseaudio`]);
   const environment: Record<string, string> = {};
   if (libraries.length > 0) {
     // An empty part would mean the current directory.

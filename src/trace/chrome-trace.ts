@@ -24,7 +24,8 @@ export class ChromeTrace implements ExitSink {
   readonly #fd: number;
   readonly #mostEvents: number;
   readonly #next = new Map<number, number>();
-  readonly #tracks = new Set<number>();
+  /** Process and thread in JSON, by thread. */
+  readonly #tracks = new Map<number, string>();
   #batch = '[\n';
   #separator = '';
   #events = 0;
@@ -74,7 +75,8 @@ export class ChromeTrace implements ExitSink {
   close(): void {
     if (this.leftOut > 0) {
       const name = `${this.leftOut} exits left out: the file holds at most ${this.#mostEvents} events`;
-      this.#line({ name, ph: 'i', s: 'g', pid: 0, tid: 0, args: { leftOut: this.leftOut } }, this.#lastNs);
+      const ts = microseconds(this.#lastNs);
+      this.#line(`"ph":"i","s":"g","pid":0,"tid":0,"ts":${ts}`, name, { leftOut: this.leftOut });
     }
     this.#batch += '\n]\n';
     this.flush();
@@ -104,37 +106,41 @@ export class ChromeTrace implements ExitSink {
   }
 
   #slice(cpu: number, { mode, fromNs, toNs }: Segment, name: string, args: Arguments): void {
-    const dur = microseconds(Math.round(toNs) - Math.round(fromNs));
-    this.#line({ name, cat: 'exit', ph: 'X', ...this.#track(cpu, mode), args }, fromNs, `,"dur":${dur}`);
-    this.#lastNs = Math.max(this.#lastNs, toNs);
+    const [from, to] = [Math.max(Math.round(fromNs), 0), Math.max(Math.round(toNs), 0)];
+    const times = `"ts":${microseconds(from)},"dur":${microseconds(to - from)}`;
+    this.#event(`"ph":"X",${this.#track(cpu, mode)},${times}`, name, args);
+    this.#lastNs = Math.max(this.#lastNs, to);
   }
 
   #mark(cpu: number, mode: Mode, timeNs: number, name: string, args: Arguments): void {
-    this.#line({ name, cat: 'exit', ph: 'i', s: 't', ...this.#track(cpu, mode), args }, timeNs);
+    const ts = microseconds(Math.max(Math.round(timeNs), 0));
+    this.#event(`"ph":"i","s":"t",${this.#track(cpu, mode)},"ts":${ts}`, name, args);
+  }
+
+  #event(fields: string, name: string, args: Arguments): void {
+    this.#events++;
+    this.#line(`"cat":"exit",${fields}`, name, args);
   }
 
   /** Process and thread. Perfetto takes thread 0 for the idle one and wants threads' numbers to differ everywhere. */
-  #track(cpu: number, mode: Mode): { readonly pid: number; readonly tid: number } {
+  #track(cpu: number, mode: Mode): string {
     const index = TRACKS.indexOf(mode);
-    const place = { pid: cpu + 1, tid: (cpu + 1) * 10 + index };
-    if (!this.#tracks.has(place.tid)) {
-      this.#tracks.add(place.tid);
-      this.#name('process', place, `vCPU ${cpu}`, cpu);
-      this.#name('thread', place, MODE_WORDS[mode], index);
-    }
-    return place;
+    const tid = (cpu + 1) * 10 + index;
+    const known = this.#tracks.get(tid);
+    if (known !== undefined) return known;
+    const track = `"pid":${cpu + 1},"tid":${tid}`;
+    this.#tracks.set(tid, track);
+    const name = (what: string, args: Arguments) => this.#line(`"ph":"M",${track},"ts":0`, what, args);
+    name('process_name', { name: `vCPU ${cpu}` });
+    name('process_sort_index', { sort_index: cpu });
+    name('thread_name', { name: MODE_WORDS[mode] });
+    name('thread_sort_index', { sort_index: index });
+    return track;
   }
 
-  #name(what: 'process' | 'thread', place: { pid: number; tid: number }, name: string, index: number): void {
-    this.#line({ name: `${what}_name`, ph: 'M', ...place, args: { name } }, 0);
-    this.#line({ name: `${what}_sort_index`, ph: 'M', ...place, args: { sort_index: index } }, 0);
-  }
-
-  /** Times are put in as text: a Number would not show whole nanoseconds as the fraction that they are. */
-  #line(event: Readonly<Record<string, unknown>>, timeNs: number, more = ''): void {
-    if (event.ph !== 'M') this.#events++;
-    const ts = microseconds(Math.max(Math.round(timeNs), 0));
-    this.#batch += `${this.#separator}${JSON.stringify(event).slice(0, -1)},"ts":${ts}${more}}`;
+  /** @param fields in JSON, since a Number of microseconds does not show its nanoseconds as they are */
+  #line(fields: string, name: string, args: Arguments): void {
+    this.#batch += `${this.#separator}{"name":${JSON.stringify(name)},${fields},"args":${JSON.stringify(args)}}`;
     this.#separator = ',\n';
     if (this.#batch.length >= BATCH_BYTES) this.flush();
   }
@@ -171,7 +177,7 @@ function exitArguments(event: ExitEvent): Arguments {
           device: access.device ?? 'nobody',
         }),
     rip: hex(rip),
-    'rip is': ripIs === 'exact' ? 'of the instruction that exited' : 'after the instruction that exited',
+    'rip is': ripIs,
     bits,
     ring: cpl,
     continued,

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
@@ -8,14 +8,26 @@ import { ensurePackages } from '../../src/setup/packages.js';
 /** Where pictures go, for who wants to see what a test saw. */
 const PICTURES = new URL('../../.cache/screenshots/', import.meta.url).pathname;
 
-/** Debian's Chromium without a window, made usable first. */
+const CHROMIUM = '/usr/lib/chromium/chromium';
+/** The same without windows: smaller. */
+const SHELL = '/usr/lib/chromium/chromium-headless-shell';
+
+/**
+ * Debian's Chromium, made usable first. Where the whole of it is installed it serves: a shell unpacked in the cache
+ * would lack the parts that it shares with what is installed.
+ */
 export async function launchBrowser(): Promise<Browser> {
+  if (existsSync(CHROMIUM)) return launch(CHROMIUM, {});
   const packages = await ensurePackages(['chromium-headless-shell'], (line) => process.stderr.write(`${line}\n`));
-  return chromium.launch({
-    executablePath: packages.path('/usr/lib/chromium/chromium-headless-shell'),
-    env: { ...process.env, ...packages.environment } as Record<string, string>,
-    args: ['--no-sandbox'], // which root has none of
-  });
+  return launch(packages.path(SHELL), packages.environment);
+}
+
+function launch(executablePath: string, environment: Readonly<Record<string, string>>): Promise<Browser> {
+  const env = Object.entries({ ...process.env, ...environment }).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, value] as const],
+  );
+  // Root has no sandbox, and the page is ours.
+  return chromium.launch({ executablePath, env: Object.fromEntries(env), args: ['--no-sandbox'] });
 }
 
 export interface PageOptions {

@@ -192,7 +192,7 @@ describe('[browser] the report of exits', () => {
     const { page } = opened;
     await page.getByText('Slices in view as a table').click();
     const rows = page.locator('details tbody tr');
-    expect(await rows.count()).toBe(50);
+    await expect.poll(() => rows.count()).toBe(50);
     await page.getByRole('button', { name: 'Detail: IO write 0x3f8 (uart)' }).first().press('Enter');
     expect(await page.evaluate<string>('document.activeElement.textContent')).toBe('IO write 0x3f8 (uart)');
     for (let times = 0; times < 20; times++) await page.getByRole('button', { name: 'Zoom in' }).click();
