@@ -102,7 +102,14 @@ export class Summary implements ExitSink {
       ...(hardware ? { byHardwareReason: record(this.#hardwareReasons) } : {}),
       byAccess: byCount(this.#accesses.entries()).map(([, { access, count, rootRing3Ns }]) => {
         const { bus, address, write, device } = access;
-        return { bus, address, write, ...(device === undefined ? {} : { device }), count, rootRing3Ns };
+        return {
+          bus,
+          address,
+          write,
+          ...(device === undefined ? {} : { device }),
+          count,
+          rootRing3Ns: Math.round(rootRing3Ns),
+        };
       }),
       otherAccesses: this.#accesses.others,
       byRip: byCount(this.#rips.entries()).map(([rip, { ripIs, count }]) => ({
@@ -117,7 +124,7 @@ export class Summary implements ExitSink {
         userspaceExits: kvm?.userspaceExits ?? null,
         keptByKvm: this.#kernelSide === 'always' ? this.#kept : null,
       },
-      modes: { rootRing3: 0, ...this.#modes },
+      modes: rounded({ rootRing3: 0, ...this.#modes }),
     };
   }
 
@@ -160,6 +167,12 @@ class Bounded<Key, Value> {
   entries(): Iterable<[Key, Value]> {
     return this.#map.entries();
   }
+}
+
+/** Whole nanoseconds: a TSC's ticks are no part of them. */
+function rounded(times: ModeTimes): ModeTimes {
+  const entries = Object.entries(times).map(([mode, ns]) => [mode, Math.round(ns)]);
+  return Object.fromEntries(entries) as ModeTimes;
 }
 
 function increment(counts: Map<string, number>, key: string): void {

@@ -62,7 +62,7 @@ const MOST_STRINGS = 0xffff;
 const MOST_CHARACTERS = 200;
 const MANY_MORE = '(one of very many)';
 
-/** Keeps the first exits of a recording in columns, and counts the others. */
+/** Keeps the first exits of a recording in columns, to whole nanoseconds, and counts the others. */
 export class ExitTable implements ExitSink {
   /** Returns of KVM_RUN, and hardware exits after a vCPU's last return, for which there was no room. */
   leftOut = 0;
@@ -104,9 +104,9 @@ export class ExitTable implements ExitSink {
       flags: flagsOf(event),
       ring: event.cpl,
       rip: event.rip,
-      enteredNs: event.enteredNs,
-      returnedNs: event.returnedNs,
-      handledNs: event.handledNs,
+      enteredNs: Math.round(event.enteredNs),
+      returnedNs: Math.round(event.returnedNs),
+      handledNs: Math.round(event.handledNs),
       address: access?.address ?? 0,
       size: access?.size ?? 0,
       count: access?.count ?? 0,
@@ -222,10 +222,10 @@ export class ExitTable implements ExitSink {
   #addHardware(hardware: readonly HardwareExit[]): void {
     for (const exit of hardware) {
       for (const vector of exit.injected) this.#injected.push({ vector });
-      const { exitedNs, rip, info1, info2, interruptInfo } = exit;
+      const { rip, info1, info2, interruptInfo } = exit;
       this.#hardware.push({
-        enteredNs: exit.enteredNs ?? Number.NaN,
-        exitedNs,
+        enteredNs: Math.round(exit.enteredNs ?? Number.NaN),
+        exitedNs: Math.round(exit.exitedNs),
         reason: this.#string(exit.reason),
         rip,
         info1,

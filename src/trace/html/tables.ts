@@ -128,13 +128,16 @@ function topInstructions({ byRip, otherRips }: ExitSummary, instructions: Instru
     return [
       html`<code>${rip}</code>${ripIs === 'after' ? html` <span class="note">after</span>` : ''}`,
       symbol,
-      html`<code>${text}</code>`,
+      text === '' ? '' : html`<code>${text}</code>`,
       grouped(count),
       percent(count / recorded),
     ];
   });
   const hidden = byRip.slice(MOST_ROWS).reduce((sum, { count }) => sum + count, otherRips);
-  const note = html`${others(hidden, 'exits at other instructions')}<p class="note">“after”: KVM had moved rip past the instruction that exited.</p>`;
+  const after = byRip.slice(0, MOST_ROWS).some(({ ripIs }) => ripIs === 'after')
+    ? html`<p class="note">“after”: KVM had moved rip past the instruction that exited.</p>`
+    : html``;
+  const note = html`${others(hidden, 'exits at other instructions')}${after}`;
   return table(
     'instructions',
     'Guest’s instructions by exits',
@@ -160,14 +163,19 @@ export function table(id: string, title: string, columns: readonly string[], row
 ${tableElement(id, columns, rows)}${after}</section>`;
 }
 
-/** The first column names the row. One that is too wide scrolls by itself, by keyboard too. */
+/** More columns than a phone has room for: there each row is a paragraph, with the columns' names in it. */
+const NARROW_COLUMNS = 4;
+
+/** The first column names the row. A table that is too wide scrolls by itself, by keyboard too. */
 function tableElement(id: string, columns: readonly string[], rows: Rows): Html {
   const css = columns.map((column) => (NUMERIC.has(column) ? 'number' : 'text'));
   const cell = (part: Part, at: number) =>
-    at === 0 ? html`<th scope="row">${part}</th>` : html`<td class="${css[at] ?? ''}">${part}</td>`;
+    at === 0
+      ? html`<th scope="row">${part}</th>`
+      : html`<td class="${css[at] ?? ''}" data-name="${columns[at] ?? ''}">${part}</td>`;
   const head = columns.map((column, at) => html`<th scope="col" class="${css[at] ?? ''}">${column}</th>`);
   const body = rows.map((row) => html`<tr>${row.map(cell)}</tr>\n`);
-  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="${id}"><table><thead><tr>${head}</tr></thead>
+  return html`<div class="scroll" tabindex="0" role="region" aria-labelledby="${id}"><table class="${columns.length > NARROW_COLUMNS ? 'wide' : ''}"><thead><tr>${head}</tr></thead>
 <tbody>${body}</tbody></table></div>`;
 }
 

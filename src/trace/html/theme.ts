@@ -92,11 +92,19 @@ kbd { font: 12px/1.4 ui-monospace, "DejaVu Sans Mono", monospace; border: 1px so
 details { margin-top: 14px; }
 summary { cursor: pointer; font-weight: 600; padding: 4px 0; }
 .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-@media (max-width: 720px) {
+@media screen and (max-width: 720px) {
   header, main, footer { padding-left: 12px; padding-right: 12px; }
   section { padding: 14px 12px; }
   .grid { columns: 1; }
   h1 { font-size: 23px; }
+  .wide, .wide tbody { display: block; }
+  .wide thead { display: none; }
+  .wide tr { display: flex; flex-wrap: wrap; gap: 0 18px; padding: 7px 0; border-bottom: 1px solid var(--grid); }
+  .wide tr:last-child { border: 0; }
+  .wide th, .wide td { border: 0; padding: 0; overflow-wrap: anywhere; }
+  .wide th { flex-basis: 100%; font-weight: 600; }
+  .wide td::before { content: attr(data-name) " "; color: var(--muted); font-size: 13px; }
+  .wide td:empty { display: none; }
   .tools .view { margin-left: 0; width: 100%; }
   .detail dl div { grid-template-columns: 8.5em minmax(0, 1fr); }
 }

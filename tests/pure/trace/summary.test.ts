@@ -28,6 +28,11 @@ describe('modes', () => {
     expect(modes).toEqual({ nonRoot: 500, rootRing3: 500 });
   });
 
+  it('are whole nanoseconds', () => {
+    const { modes } = summaryOf(exitEvent({ returnedNs: 1_500.4, handledNs: 2_000.6, hardware: undefined }));
+    expect(modes).toEqual({ inside: 500, rootRing3: 500 });
+  });
+
   it('add up to the whole time', () => {
     const { nonRoot = 0, rootRing0 = 0, rootRing3 } = summaryOf(...madeUpRun(7)).modes;
     const events = [...madeUpRun(7)];

@@ -53,7 +53,7 @@ function exitGroups({ exit, hardware, led }: SliceOrigin, words: ReportWords): D
   const { number, reason, detail, continued, access, rip, ripIs, bits, cpl } = exit;
   const rows: DetailRow[] = [
     { name: 'reason', value: reason },
-    { name: 'number', value: `${grouped(number)} of its vCPU` },
+    { name: 'number', value: `${grouped(number)}, of its vCPU from 0` },
     ...(detail === undefined ? [] : [{ name: 'more', value: detail }]),
     ...(continued ? [{ name: 'continued', value: 'a further return for the same VM exit' }] : []),
     ...(access === undefined ? [] : accessRows(access)),
