@@ -185,6 +185,8 @@ describe('[browser] the report of exits', () => {
     await page.keyboard.press('p');
     expect(await spoken.textContent()).toBe(first);
     expect(await title.textContent()).toMatch(/^(IO write|MMIO read)/);
+    await page.keyboard.press('ArrowUp');
+    expect(await spoken.textContent()).toContain('ring 0 (kernel, KVM)');
   });
 
   it('has the slices in view as a table', async () => {

@@ -1,4 +1,6 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -8,6 +10,7 @@ import { faultsOf, readTrace, type TraceEvent } from './trace-event-format.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'vmlaunch-trace-'));
 afterAll(() => rmSync(directory, { recursive: true }));
+const ROOT = new URL('../../..', import.meta.url).pathname;
 const FILE = join(directory, 'trace.json');
 
 function written(fill: (trace: ChromeTrace) => void, mostEvents?: number): TraceEvent[] {
@@ -103,6 +106,29 @@ describe('a trace', () => {
     expect(faultsOf(readTrace(text))).toEqual([]);
     expect(slices(readTrace(text)).filter(({ args }) => args.exit !== undefined)).toHaveLength(10);
     trace.close();
+  });
+
+  it('is good after its writer was killed, but for a line that was not written to its end', async () => {
+    const program = `
+      import { ChromeTrace } from ${JSON.stringify(join(ROOT, 'dist/trace/chrome-trace.js'))};
+      const trace = new ChromeTrace(${JSON.stringify(FILE)});
+      const event = ${JSON.stringify({ ...exitEvent({ hardware: undefined, access: undefined }), rip: undefined })};
+      for (let number = 0; ; number++) {
+        const enteredNs = number * 1000;
+        trace.add({ ...event, rip: 0x1000n, number, enteredNs, returnedNs: enteredNs + 500, handledNs: enteredNs + 900 });
+      }`;
+    rmSync(FILE, { force: true });
+    const writer = spawn(process.execPath, ['--input-type=module', '--eval', program], { stdio: 'inherit' });
+    await expect
+      .poll(() => statSync(FILE, { throwIfNoEntry: false })?.size ?? 0, { timeout: 20_000 })
+      .toBeGreaterThan(1e6);
+    writer.kill('SIGKILL');
+    await once(writer, 'exit');
+    const lines = readFileSync(FILE, 'utf8').split('\n');
+    const whole = lines.at(-1)?.endsWith('}') ? lines : lines.slice(0, -1);
+    const events = readTrace(whole.join('\n'));
+    expect(faultsOf(events)).toEqual([]);
+    expect(slices(events).length).toBeGreaterThan(1000);
   });
 
   it('that cannot be written is told in one line', () => {

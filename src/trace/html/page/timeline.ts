@@ -77,7 +77,7 @@ export class Timeline {
 
   /** The slice before or after the chosen one, in its lane. */
   step(by: 1 | -1): void {
-    if (this.#selected === undefined) this.#selectMiddle(false);
+    if (this.#selected === undefined) this.#selectAt(this.#middle(), false);
     else this.select({ lane: this.#selected.lane, slice: this.#selected.slice + by });
   }
 
@@ -199,18 +199,23 @@ export class Timeline {
 
   #enter(): void {
     if (this.#selected !== undefined && this.#isInView(this.#selected)) this.select(this.#selected, true);
-    else this.#selectMiddle(true);
+    else this.#selectAt(this.#middle(), true);
   }
 
+  /** To another lane; what was chosen goes along, to what is there at that time. */
   #changeLane(by: 1 | -1): void {
+    const middle = this.#middle();
+    const wasChosen = this.#selected !== undefined && this.#isInView(this.#selected);
     this.#current = Math.min(Math.max(this.#current + by, 0), this.#lanes.length - 1);
     this.#scrollTo(this.#current);
+    if (wasChosen) this.#selectAt(middle, false);
   }
 
-  #selectMiddle(wantsDetail: boolean): void {
+  /** The slice of the current lane that is nearest to a moment. */
+  #selectAt(time: number, wantsDetail: boolean): void {
     const slices = this.#options.lanes[this.#current]?.slices;
     if (slices === undefined) return;
-    this.select({ lane: this.#current, slice: slices.nearest(this.#middle(), Number.POSITIVE_INFINITY) }, wantsDetail);
+    this.select({ lane: this.#current, slice: slices.nearest(time, Number.POSITIVE_INFINITY) }, wantsDetail);
   }
 
   /** The middle of the chosen slice where it is in view, else of the view: zooming keeps it in place. */
