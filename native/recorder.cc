@@ -47,6 +47,7 @@ void Recorder::Record(double returned) {
   memcpy(record.exit, &run_->hw, sizeof record.exit);
   record.rip = run_->s.regs.regs.rip;
   record.rax = run_->s.regs.regs.rax;
+  record.rcx = run_->s.regs.regs.rcx;
   record.newPlace = 0;
   if (IsNewPlace()) KeepPlace(record);
   header_->open = 1;

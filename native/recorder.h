@@ -41,7 +41,8 @@ struct ExitRecord {
   uint32_t cr0;
   uint32_t cr4;
   uint32_t efer;
-  uint8_t reserved[12];
+  uint32_t reserved;
+  uint64_t rcx;
 };
 
 static_assert(sizeof(RingHeader) == 64 && sizeof(ExitRecord) == 128, "src/machine/exit-ring.ts has the same layout");

@@ -42,6 +42,7 @@ const PLACE_CR3 = 96;
 const PLACE_CR0 = 104;
 const PLACE_CR4 = 108;
 const PLACE_EFER = 112;
+const RCX = 120;
 
 /** Where in kvm_run what belongs to the reason begins. */
 const RUN_REASON = kvmRun.fields.exitReason.offset;
@@ -77,6 +78,7 @@ export interface RawExit {
   /** As KVM had them when KVM_RUN returned: rip is often the next instruction's. */
   readonly rip: bigint;
   readonly rax: bigint;
+  readonly rcx: bigint;
   /** Where it is new; else it is that of an exit with the same rip before. */
   readonly place: Place | undefined;
 }
@@ -141,6 +143,7 @@ export class ExitRing {
       data: view.getBigUint64(at + DATA, true),
       rip: view.getBigUint64(at + RIP, true),
       rax: view.getBigUint64(at + RAX, true),
+      rcx: view.getBigUint64(at + RCX, true),
       place: this.#placeAt(at),
     };
   }

@@ -13,8 +13,10 @@ export interface Instruction {
   readonly writesMemory: boolean;
   /** For IN, OUT, INS and OUTS: bytes of an element. */
   readonly port: { readonly write: boolean; readonly size: number; readonly address: number | undefined } | undefined;
-  /** MOVS, STOS, INS …: with a repeat prefix it may be at the same place for its next element. */
+  /** MOVS, STOS, INS … */
   readonly isString: boolean;
+  /** A string instruction with a repeat prefix: it may be at the same place for its next element. */
+  readonly isRepeated: boolean;
 }
 
 /** The longest instruction (SDM volume 2, 2.3.11). */
@@ -28,12 +30,14 @@ export function decodeInstruction(bytes: Uint8Array, bits: 16 | 32 | 64, rip: bi
   const instruction = decoder.decode();
   try {
     if (instruction.isInvalid) return undefined;
+    const { isStringInstruction: isString, hasRepPrefix, hasRepnePrefix } = instruction;
     return {
       length: instruction.length,
       text: textOf(instruction),
       ...memoryOf(instruction),
       port: portOf(instruction),
-      isString: instruction.isStringInstruction,
+      isString,
+      isRepeated: isString && (hasRepPrefix || hasRepnePrefix),
     };
   } finally {
     instruction.free();

@@ -136,7 +136,13 @@ export class Recording {
     const returnedNs = this.toNs(raw.returned);
     const hardware = this.#kernel?.exitsUntil(index, returnedNs);
     const access = raw.access && { ...raw.access, device: this.machine.deviceAt(raw.access.bus, raw.access.address) };
-    const { rip, ripIs, continued, instruction } = cpu.returns.next({ reason, access, rip: raw.rip, hardware });
+    const { rip, ripIs, continued, instruction } = cpu.returns.next({
+      reason,
+      access,
+      rip: raw.rip,
+      rcx: raw.rcx,
+      hardware,
+    });
     if (instruction && this.#instructions.size < MOST_INSTRUCTIONS) this.#instructions.set(rip, instruction);
     return {
       cpu: index,

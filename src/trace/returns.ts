@@ -12,8 +12,9 @@ export interface Meaning extends Pick<ExitEvent, 'rip' | 'ripIs' | 'continued'> 
 export interface Return {
   readonly reason: string;
   readonly access: Access | undefined;
-  /** As KVM had it at the return. */
+  /** As KVM had them at the return. */
   readonly rip: bigint;
+  readonly rcx: bigint;
   /** Hardware exits since KVM_RUN was called, where the kernel's side is known. */
   readonly hardware: readonly HardwareExit[] | undefined;
 }
@@ -24,6 +25,7 @@ interface Begun {
   readonly rip: bigint;
   /** As KVM had it. */
   readonly rawRip: bigint;
+  readonly rcx: bigint;
   readonly instruction: Instruction | undefined;
   /** Bytes of the memory operand that have not come yet. */
   readonly left: number;
@@ -33,6 +35,7 @@ interface Begun {
 const EARLY_PORT = 0x7e;
 const PAGE = 4096;
 const MOST_BYTES_OF_A_RETURN = 8;
+const ELEMENTS_AT_ONCE = 1024n;
 
 /**
  * Says of one vCPU's returns, in their order, which instruction made them, and which of them continue one before:
@@ -53,7 +56,14 @@ export class Returns {
     const { rip, ripIs, instruction } = continued
       ? { rip: begun.rip, ripIs: 'exact' as const, instruction: begun.instruction }
       : this.#placeOf(of);
-    this.#begun = of.access && begunBy(of.access, of.rip, rip, instruction, continued ? begun : undefined);
+    this.#begun = of.access && {
+      access: of.access,
+      rip,
+      rawRip: of.rip,
+      rcx: of.rcx,
+      instruction,
+      left: bytesLeft(of.access, instruction, continued ? begun : undefined),
+    };
     return { rip, ripIs, continued, instruction };
   }
 
@@ -90,41 +100,41 @@ const at = (rip: bigint, ripIs: 'exact' | 'after', instruction: Instruction | un
   instruction,
 });
 
-function begunBy(
-  access: Access,
-  rawRip: bigint,
-  rip: bigint,
-  instruction: Instruction | undefined,
-  before: Begun | undefined,
-): Begun | undefined {
-  const isSameDirection = before?.access.write === access.write;
-  const size = isSameDirection && before ? before.left : (instruction?.memorySize ?? access.size);
-  return { access, rip, rawRip, instruction, left: Math.max(0, size - access.size) };
+function bytesLeft(access: Access, instruction: Instruction | undefined, before: Begun | undefined): number {
+  const isRest = before !== undefined && before.access.write === access.write && before.left > 0;
+  const size = isRest ? before.left : (instruction?.memorySize ?? access.size);
+  return Math.max(0, size - access.size);
 }
 
-function isContinued(begun: Begun, { access, rip: rawRip, hardware }: Return): boolean {
+function isContinued(begun: Begun, { access, rip, rcx, hardware }: Return): boolean {
   // The guest ran in between.
   if (access === undefined || (hardware !== undefined && hardware.length > 0)) return false;
-  const { instruction } = begun;
-  const isRest =
-    access.bus === 'mmio' &&
-    begun.access.bus === 'mmio' &&
-    access.write === begun.access.write &&
-    access.address === begun.access.address + begun.access.size;
-  if (isRest) {
-    if (rawRip !== begun.rawRip) return false;
-    return instruction === undefined ? couldGoOn(begun.access) : begun.left > 0;
+  if (access.write === begun.access.write) {
+    return rip === begun.rawRip && (isRest(begun, access) || (!access.write && isNextElement(begun, rcx)));
   }
-  if (instruction === undefined || begun.access.write || !access.write) return false;
-  const isPast = rawRip === begun.rip + BigInt(instruction.length);
-  if (instruction.isString) return isPast || rawRip === begun.rip;
-  return isPast && instruction.writesMemory && access.bus === 'mmio' && overlaps(begun.access, access);
+  return access.write && isItsWrite(begun, access, rip);
 }
 
-/** Without the instruction: KVM cuts an access where a page ends, and after 8 bytes. */
-const couldGoOn = ({ size, address }: Access): boolean =>
-  size === MOST_BYTES_OF_A_RETURN || (address + size) % PAGE === 0;
+/** The rest of an access that KVM cuts where a page ends, and after 8 bytes. */
+function isRest({ access: before, left, instruction }: Begun, { bus, address }: Access): boolean {
+  const end = before.address + before.size;
+  if (bus !== 'mmio' || before.bus !== 'mmio' || address !== end) return false;
+  return instruction === undefined ? before.size === MOST_BYTES_OF_A_RETURN || end % PAGE === 0 : left > 0;
+}
 
-/** Parts of one read-modify-write: the write begins where the read did, which may have come in two parts. */
-const overlaps = (read: Access, write: Access): boolean =>
-  write.bus === read.bus && Math.abs(write.address - read.address) < MOST_BYTES_OF_A_RETURN * 2;
+/**
+ * The next element that a repeated string instruction reads: KVM's emulator goes on with it by itself, and lets the
+ * guest run again where the count is a multiple of 1024 (Linux, arch/x86/kvm/emulate.c, x86_emulate_insn).
+ */
+function isNextElement({ instruction, rcx: before }: Begun, rcx: bigint): boolean {
+  return instruction?.isRepeated === true && rcx === before - 1n && rcx % ELEMENTS_AT_ONCE !== 0n;
+}
+
+/** What an instruction writes after it has read: a read-modify-write, or a string instruction's element. */
+function isItsWrite({ access: read, rip: at, instruction }: Begun, write: Access, rip: bigint): boolean {
+  if (instruction === undefined) return false;
+  const isPast = rip === at + BigInt(instruction.length);
+  if (instruction.isString) return isPast || rip === at;
+  if (!isPast || !instruction.writesMemory || write.bus !== 'mmio' || read.bus !== 'mmio') return false;
+  return Math.abs(write.address - read.address) < 2 * MOST_BYTES_OF_A_RETURN; // the read may have come in two parts
+}
