@@ -67,7 +67,8 @@ function memoryOf(instruction: IcedInstruction) {
     const accesses = used.map(({ access }) => access);
     const some = (...kinds: readonly number[]): boolean => accesses.some((access) => kinds.includes(access));
     return {
-      memorySize: Math.max(0, ...used.map(({ memorySize }) => iced.MemorySizeExt.size(memorySize))),
+      // Of a repeated string instruction the memory used has no size: the instruction knows its element's.
+      memorySize: Math.max(0, ...[instruction, ...used].map(({ memorySize }) => iced.MemorySizeExt.size(memorySize))),
       readsMemory: some(OpAccess.Read, OpAccess.CondRead, OpAccess.ReadWrite, OpAccess.ReadCondWrite),
       writesMemory: some(OpAccess.Write, OpAccess.CondWrite, OpAccess.ReadWrite, OpAccess.ReadCondWrite),
     };
