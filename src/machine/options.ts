@@ -13,7 +13,7 @@ export interface ModuleOptions {
 
 /** How exits are recorded. */
 export interface RecordOptions {
-  /** Exits of each vCPU that may wait for the reader, 128 bytes each: a power of two. Default 32,768. */
+  /** Exits of each vCPU that may wait for the reader, 128 bytes each: a power of two. Default 131,072. */
   readonly records?: number | undefined;
   /** To which vCPU threads append their number: a KvmTrace's. */
   readonly threadsFile?: string | undefined;

@@ -13,7 +13,7 @@ import type { Access, ExitEvent, ExitSink } from './model.js';
 import { Returns } from './returns.js';
 
 /** How often the rings are emptied. */
-const DRAIN_MS = 10;
+const DRAIN_MS = 50;
 /** A guest chooses at how many places it makes exits. */
 const MOST_INSTRUCTIONS = 0x10000;
 
@@ -91,7 +91,7 @@ export class Recording {
     return this.#instructions.get(rip);
   }
 
-  /** Hands on what has come. It is done by itself some hundred times a second. */
+  /** Hands on what has come. It is done by itself twenty times a second. */
   drain(): void {
     // What the rings hold happened before: so the kernel's events of it are there when they are read next.
     this.#cpus.forEach(({ waiting, ring }) => {

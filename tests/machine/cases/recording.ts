@@ -168,7 +168,9 @@ export const cases: readonly Case[] = [
       assertTimes(recorded.events, recorded.ranNs);
       const [shutdown] = recorded.events.filter(({ reason }) => reason === 'SHUTDOWN');
       assert.ok(shutdown !== undefined && shutdown.cpu !== 0);
-      assert.equal(recorded.text(shutdown.rip), 'ud2');
+      assert.equal(shutdown.ripIs, 'exact');
+      // kvm_amd has reset the vCPU by then: where its code was mapped is lost.
+      assert.equal(recorded.text(shutdown.rip), context.module === 'kvm_amd' ? undefined : 'ud2');
       assert.deepEqual(new Set(recorded.events.map(({ cpu }) => cpu)), new Set([0, shutdown.cpu]));
     },
   },
