@@ -7,7 +7,7 @@ import type { BenchExitOptions } from './bench.js';
 import { HOSTS } from './choose-host.js';
 import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
-import type { RunOptions } from './run.js';
+import type { RunOptions } from './run-options.js';
 
 const BAD_INPUT = 2;
 const OUR_BUG = 70;

@@ -55,6 +55,12 @@ export function exitName(reason: number): string {
 /** The same without KVM_EXIT_, as counts and reports have it. */
 export const exitLabel = (reason: number): string => exitName(reason).replace('KVM_EXIT_', '');
 
+/** The reason of this label, written in any case; undefined where there is none. */
+export function exitReasonOf(label: string): number | undefined {
+  const name = `KVM_EXIT_${label.toUpperCase()}`;
+  return [...REASONS].find(([, [itsName]]) => itsName === name)?.[0];
+}
+
 /** The last exit of a vCPU in one line: name, meaning, and what the page says about it. */
 export function describeExit(page: RunPage): string {
   const reason = page.exitReason;

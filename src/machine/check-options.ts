@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { type EntryMode, FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { pvFeatureNames } from '../kvm/cpuid.js';
+import { parseBreak } from './break-on.js';
 import { MAX_CPUS, type MachineOptions, type ModuleOptions } from './options.js';
 
 /** Node.js fires a timer of 2^31 ms or more at once. */
@@ -63,6 +64,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   paravirt: { wanted: 'an object', holds: isPlainObject },
   timed: BOOLEAN,
   traceKvm: BOOLEAN,
+  breakOn: { wanted: 'an array of strings', holds: (value) => Array.isArray(value) && value.every(isString) },
   record: { wanted: 'an object', holds: isPlainObject },
   kvmPath: TEXT,
 };
@@ -78,11 +80,12 @@ const PARAVIRT_RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
 export function checkOptions(options: unknown): asserts options is MachineOptions {
   if (!isPlainObject(options)) throw new VmError('OPTION_INVALID', 'the options of a machine must be an object');
   checkEach('', options, MACHINE_RULES, 'image');
-  const { modules = [], paravirt = {} } = options as unknown as MachineOptions;
+  const { modules = [], paravirt = {}, breakOn = [] } = options as unknown as MachineOptions;
   modules.forEach((module, i) => {
     checkEach(`modules[${i}].`, module, MODULE_RULES, 'file');
   });
   checkEach('paravirt.', paravirt, PARAVIRT_RULES);
+  breakOn.forEach(parseBreak);
 }
 
 /** @param needed the one option that may not be left out */

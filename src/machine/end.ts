@@ -16,6 +16,8 @@ export type MachineEnd =
   | { readonly reason: 'halted' }
   /** `stop()` was called. */
   | { readonly reason: 'stopped' }
+  /** It was to stop at an exit, and is there; `by` says which of `breakOn` that was. */
+  | { readonly reason: 'break'; readonly by: string }
   /** `timeoutS` was over. */
   | { readonly reason: 'timeout' }
   /** The machine cannot go on. */
@@ -42,6 +44,8 @@ export function exitStatusOf(end: MachineEnd): number {
       return 14;
     case 'halted':
       return 16;
+    case 'break':
+      return 20;
     case 'timeout':
       return 124;
     case 'error':

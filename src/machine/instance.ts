@@ -44,6 +44,7 @@ export interface InstanceOptions {
   readonly paravirt: ParavirtFeatures;
   readonly timed: boolean;
   readonly traceKvm: boolean;
+  readonly breakOn: readonly string[];
   /** Where exits are recorded, a ring for each vCPU. */
   readonly exitRings: readonly ExitRing[] | undefined;
   /** Where vCPU threads have their KVM events recorded for the reader of the rings. */
@@ -261,7 +262,7 @@ export class Instance {
 
   #startThread(cpu: Cpu, index: number): void {
     const { vcpu, control } = cpu;
-    const { console, timed, exitRings, exitThreadsFile } = this.#options;
+    const { console, timed, breakOn, exitRings, exitThreadsFile } = this.#options;
     const worker = takeThread();
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
@@ -284,6 +285,7 @@ export class Instance {
       output: console.outputRing.buffer,
       input: console.inputRing.buffer,
       timed,
+      breakOn,
       exitRing: exitRings?.[index]?.buffer,
       recordThreadsIn: [this.#trace?.threadsFile, exitThreadsFile].filter((file) => file !== undefined),
     };

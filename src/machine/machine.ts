@@ -183,7 +183,7 @@ export class Machine {
   }
 
   #powerOn(): Instance {
-    const { cpus = DEFAULT_CPUS, paravirt = {}, timed = false, traceKvm = false } = this.#options;
+    const { cpus = DEFAULT_CPUS, paravirt = {}, timed = false, traceKvm = false, breakOn = [] } = this.#options;
     return new Instance({
       kvm: this.#kvm,
       plan: this.plan,
@@ -192,6 +192,7 @@ export class Machine {
       paravirt,
       timed,
       traceKvm,
+      breakOn,
       exitRings: this.exitRings,
       exitThreadsFile: this.#options.record?.threadsFile,
       console: this.#console,
@@ -252,6 +253,8 @@ export class Machine {
         return { reason: 'error', error: this.#fault(end) };
       case 'bug':
         return { reason: 'error', error: new VmError('BUG', end.message) };
+      case 'break':
+        return { reason: 'break', by: end.by };
       case 'reset':
       case 'triple-fault':
         // Without a pvpanic driver a kernel that panics can only say so and reset.

@@ -53,6 +53,8 @@ export interface MachineOptions {
   readonly timed?: boolean | undefined;
   /** Writes every exit down for whoever reads `Machine.exitRings`; costs some hundred instructions an exit. */
   readonly record?: RecordOptions | undefined;
+  /** Ends the machine at the first exit of one of these, before it is carried out: see `parseBreak`. */
+  readonly breakOn?: readonly string[] | undefined;
   /** Has the kernel record what KVM does, for the post-mortem: that wants root, and costs time at each exit. */
   readonly traceKvm?: boolean | undefined;
   /** The KVM device. Default /dev/kvm. */

@@ -108,6 +108,10 @@ function reasonOf(end: MachineEnd, threadEnd: ThreadEnd): string | undefined {
       return 'a triple fault: an exception while the CPU delivered a double fault';
     case 'timeout':
       return 'its time was over';
+    case 'break':
+      return threadEnd.reason === 'break'
+        ? `stopped at an exit that is not carried out: ${threadEnd.words}`
+        : undefined;
     case 'error':
       if (threadEnd.reason === 'exit') return threadEnd.words;
       return threadEnd.reason === 'run-failed' ? end.error.message : undefined;

@@ -7,5 +7,7 @@ export type ThreadEnd =
   | { readonly reason: 'halted' }
   | { readonly reason: 'stopped' }
   | { readonly reason: 'exit'; readonly exitReason: number; readonly words: string }
+  /** `breakOn` was met: by which of it, and the exit in words. */
+  | { readonly reason: 'break'; readonly by: string; readonly exitReason: number; readonly words: string }
   | { readonly reason: 'run-failed'; readonly errno: number }
   | { readonly reason: 'bug'; readonly message: string };

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 import { messageOf } from '../errors.js';
+import { describeExit } from '../kvm/exit-words.js';
 import { native } from '../kvm/native.js';
 import { recordThread } from '../kvm/trace.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
@@ -8,6 +9,7 @@ import { RFLAGS_IF } from '../kvm/x86.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import type { RamPiece } from '../memory/ram.js';
 import { ByteRing } from '../memory/ring.js';
+import { makeBreakTest } from './break-on.js';
 import { makeSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { finishRecording } from './exit-recorder.js';
@@ -19,6 +21,8 @@ import type { ThreadEnd } from './thread-end.js';
 const EINTR = 4;
 /** From a vCPU that waited for INIT or SIPI: it has been woken, and runs at the next KVM_RUN. */
 const EAGAIN = 11;
+/** In place of an error of KVM_RUN: it made an exit of `breakOn`. */
+const AT_BREAK = 0x10000;
 /** How long another vCPU's start is waited for before the stop is looked for again. */
 const STOP_CHECK_MS = 20;
 
@@ -35,6 +39,8 @@ export interface VcpuJob {
   readonly input: SharedArrayBuffer;
   /** Whether the time inside KVM_RUN is taken. */
   readonly timed: boolean;
+  /** `MachineOptions.breakOn`. */
+  readonly breakOn: readonly string[];
   /** Where exits are recorded: an `ExitRing`'s buffer. */
   readonly exitRing: SharedArrayBuffer | undefined;
   /** Where the thread's number goes to have its KVM events recorded. */
@@ -59,6 +65,7 @@ class VcpuThread {
   readonly #vcpu: Vcpu;
   readonly #context: LoopContext;
   readonly #exitRing: SharedArrayBuffer | undefined;
+  #metBreak: string | undefined;
   #end: ThreadEnd = { reason: 'stopped' };
 
   constructor(job: VcpuJob) {
@@ -97,7 +104,7 @@ class VcpuThread {
     });
     this.#exitRing = job.exitRing;
     this.#context = {
-      run: this.#makeRun(job.timed),
+      run: this.#makeRun(job),
       page: this.#vcpu.page,
       pio: pc.pio,
       mmio: pc.mmio,
@@ -109,10 +116,19 @@ class VcpuThread {
     };
   }
 
-  #makeRun(isTimed: boolean): () => number | undefined {
+  #makeRun({ timed, breakOn, ram }: VcpuJob): () => number | undefined {
     const { insideTicks } = this.#control;
-    if (this.#exitRing) return this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing), insideTicks);
-    return this.#vcpu.makeRun(isTimed ? insideTicks : null);
+    const run = this.#exitRing
+      ? this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing), insideTicks)
+      : this.#vcpu.makeRun(timed ? insideTicks : null);
+    if (breakOn.length === 0) return run;
+    const met = makeBreakTest(breakOn, this.#vcpu, new GuestMemory(ram));
+    return () => {
+      const errno = run();
+      if (errno !== undefined) return errno;
+      this.#metBreak = met();
+      return this.#metBreak === undefined ? undefined : -AT_BREAK;
+    };
   }
 
   get #isStopped(): boolean {
@@ -157,6 +173,7 @@ class VcpuThread {
 
   #interrupted(errno: number): boolean {
     if (errno === EAGAIN) return true;
+    if (errno === AT_BREAK) return this.#break();
     if (errno !== EINTR) {
       this.#end = { reason: 'run-failed', errno };
       return false;
@@ -170,6 +187,16 @@ class VcpuThread {
     this.#control.answerInspection();
     post({ type: 'inspected' });
     return true;
+  }
+
+  /** The loop has not seen this exit: it is counted here. */
+  #break(): false {
+    const { page } = this.#vcpu;
+    const { exitReason } = page;
+    const { byReason } = this.#control;
+    byReason[exitReason] = (byReason[exitReason] ?? 0) + 1;
+    this.#end = { reason: 'break', by: this.#metBreak ?? '', exitReason, words: describeExit(page) };
+    return false;
   }
 
   #otherExit(): boolean {

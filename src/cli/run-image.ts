@@ -1,0 +1,39 @@
+import type { HostFile } from '../host/file.js';
+import { planMachine } from '../machine/machine.js';
+import type { MachineOptions } from '../machine/options.js';
+import { chooseHost } from './choose-host.js';
+import { withFirmware } from './firmware.js';
+import { machineOptions, type RunOptions } from './run-options.js';
+import { runThere } from './run-there.js';
+import { screenshotFont } from './screenshot.js';
+
+/** A command that runs a machine: `run`, or one that watches it as well. */
+export interface ImageCommand {
+  readonly name: 'run' | 'exits';
+  /** Whether it draws on the terminal, where there is one. */
+  readonly draws: boolean;
+  /** What the machine is made with beside the options of `run`. */
+  readonly machine?: Partial<MachineOptions>;
+  /** What it takes into a nested host and brings out of it, beside what `run` does. */
+  readonly inside?: {
+    readonly argv: readonly string[];
+    readonly upload: readonly HostFile[];
+    readonly download: readonly { readonly inside: string; readonly outside: string }[];
+  };
+  /** Runs the machine on the local KVM. @returns the exit status */
+  here(machine: MachineOptions, options: RunOptions, font?: Uint8Array): Promise<number>;
+}
+
+/** Runs a command's machine here, or the same command in a nested host. @returns the exit status @throws VmError */
+export async function runImage(image: string, given: RunOptions, command: ImageCommand): Promise<number> {
+  const options = await withFirmware(image, given);
+  const machine = { ...machineOptions(image, options), ...command.machine };
+  const font = await screenshotFont(options);
+  // Bad input is told before any host is started. The local machine plans for itself.
+  if (options.host === 'local') return command.here(machine, options, font);
+  const { plan } = planMachine(machine);
+  const { host, why } = chooseHost(options.host, plan.isLinux);
+  if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
+  if (host === 'local') return command.here(machine, options, font);
+  return runThere(host, { image, plan, options, font, command });
+}
