@@ -1,6 +1,6 @@
 import fs from 'node:fs';
-import { loadDisassembler } from '../machine/guest-code.js';
 import { prepareThread } from '../machine/threads.js';
+import { decodeInstruction } from '../trace/instruction.js';
 
 /**
  * The command inside a nested host: `node agent.js` loads everything, says so, and then waits for its job in the
@@ -16,9 +16,13 @@ interface Job {
 }
 
 const { main } = await import('./main.js');
-await import('./run.js'); // what nearly every job needs, loaded in the snapshot
+// What nearly every job needs, loaded in the snapshot.
+await import('./run.js');
+await import('./exits.js');
 await prepareThread();
-loadDisassembler(); // seconds in a nested host, which a command whose time is over does not have
+// The disassembler takes seconds in a nested host, half of them at its first instruction: a command whose time is over
+// does not have them. `in al, dx` goes through all of it.
+decodeInstruction(Uint8Array.of(0xec), 64, 0n);
 
 // Each makes its stream at its first use, which takes a while.
 for (const stream of [process.stdout, process.stderr]) stream.write('');

@@ -5,6 +5,7 @@ import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
 import type { BenchExitOptions } from './bench.js';
 import { HOSTS } from './choose-host.js';
+import type { ExitsOptions } from './exits.js';
 import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
 import type { RunOptions } from './run-options.js';
@@ -36,23 +37,27 @@ function commands(done: (status: number) => void): Command {
     .version(version())
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  const host = (text: string) => new Option('--host <host>', text).choices(HOSTS).default('auto');
-
   const run = program.command('run').description('start a kernel or flat image; the terminal is its serial console');
-  withImageOptions(run)
-    .option('--cpus <count>', 'vCPUs, 1 to 255', '1')
-    .option('--timeout <seconds>', 'end the machine after so many seconds')
-    .option('--reboot', 'start the image again after a reset')
-    .option('--without <features>', 'paravirtual features to switch off, by comma: kvmclock,pvEoi, … or all')
-    .option('--screen', 'show the text screen in the terminal, which types on the keyboard')
-    .option('--screenshot <file>', 'write the text screen as PNG at the end')
-    .option('--font <file>', "the screenshot's font, 16 bytes for each of 256 characters (default: a VGA's)")
-    .option('--stats', 'print exits by reason, and the time inside and outside of KVM_RUN')
-    .option('--trace-kvm', 'have the kernel record what KVM does, for a post-mortem (wants root, costs time)')
-    .option('--report <file>', 'write what happened as JSON')
-    .addOption(host('where to run: the local KVM, or a software host with a KVM of its own'))
-    .addOption(new Option('--clock <clock>', "a software host's clock").choices(['now', 'fixed']).default('now'))
-    .action(async (image: string, options: RunOptions) => done(await (await import('./run.js')).run(image, options)));
+  withRunOptions(run).action(async (image: string, options: RunOptions) =>
+    done(await (await import('./run.js')).run(image, options)),
+  );
+
+  const exits = program
+    .command('exits')
+    .description('run a kernel or flat image and show its VM exits: live in a terminal, and in a table at the end');
+  withRunOptions(exits)
+    .option('--trace <file>', "write every exit in Chrome's trace format, which ui.perfetto.dev opens")
+    .option('--html <file>', 'write the exits as a page: a timeline and tables')
+    .option('--symbols <file>', 'names for addresses, in place of those of the image: an ELF file or a System.map')
+    .option(
+      '--break-on <exit>',
+      'stop at this exit and show the machine: pio:0x3f8, pio:0x3f8-0x3ff:w, mmio:0xfec00000, reason:shutdown, rip:0x100010; may be repeated',
+      collect,
+    )
+    .addOption(new Option('--title <text>').hideHelp())
+    .action(async (image: string, options: ExitsOptions) =>
+      done(await (await import('./exits.js')).exits(image, options)),
+    );
 
   const inspect = program
     .command('inspect')
@@ -96,6 +101,23 @@ function commands(done: (status: number) => void): Command {
   return program;
 }
 
+/** What a command that runs a machine is told. */
+function withRunOptions(command: Command): Command {
+  return withImageOptions(command)
+    .option('--cpus <count>', 'vCPUs, 1 to 255', '1')
+    .option('--timeout <seconds>', 'end the machine after so many seconds')
+    .option('--reboot', 'start the image again after a reset')
+    .option('--without <features>', 'paravirtual features to switch off, by comma: kvmclock,pvEoi, … or all')
+    .option('--screen', 'show the text screen in the terminal, which types on the keyboard')
+    .option('--screenshot <file>', 'write the text screen as PNG at the end')
+    .option('--font <file>', "the screenshot's font, 16 bytes for each of 256 characters (default: a VGA's)")
+    .option('--stats', 'print exits by reason, and the time inside and outside of KVM_RUN')
+    .option('--trace-kvm', 'have the kernel record what KVM does, for a post-mortem (wants root, costs time)')
+    .option('--report <file>', 'write what happened as JSON')
+    .addOption(host('where to run: the local KVM, or a software host with a KVM of its own'))
+    .addOption(new Option('--clock <clock>', "a software host's clock").choices(['now', 'fixed']).default('now'));
+}
+
 /** What a command that takes an image is told about it. */
 function withImageOptions(command: Command): Command {
   return command
@@ -110,6 +132,8 @@ function withImageOptions(command: Command): Command {
     .option('--load-address <address>', 'where a flat image goes')
     .option('--firmware <file>', "what boots a floppy image, or runs before a kernel: a file, or Debian's 'seabios'");
 }
+
+const host = (text: string) => new Option('--host <host>', text).choices(HOSTS).default('auto');
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
 

@@ -1,25 +1,15 @@
-import type { HostFile } from '../host/file.js';
 import { planMachine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
 import { chooseHost } from './choose-host.js';
 import { withFirmware } from './firmware.js';
 import { machineOptions, type RunOptions } from './run-options.js';
-import { runThere } from './run-there.js';
+import { type InHost, runThere } from './run-there.js';
 import { screenshotFont } from './screenshot.js';
 
 /** A command that runs a machine: `run`, or one that watches it as well. */
-export interface ImageCommand {
-  readonly name: 'run' | 'exits';
-  /** Whether it draws on the terminal, where there is one. */
-  readonly draws: boolean;
+export interface ImageCommand extends InHost {
   /** What the machine is made with beside the options of `run`. */
   readonly machine?: Partial<MachineOptions>;
-  /** What it takes into a nested host and brings out of it, beside what `run` does. */
-  readonly inside?: {
-    readonly argv: readonly string[];
-    readonly upload: readonly HostFile[];
-    readonly download: readonly { readonly inside: string; readonly outside: string }[];
-  };
   /** Runs the machine on the local KVM. @returns the exit status */
   here(machine: MachineOptions, options: RunOptions, font?: Uint8Array): Promise<number>;
 }

@@ -10,7 +10,6 @@ import type { ChosenHost } from './choose-host.js';
 import { inputWithSizes } from './front.js';
 import { fileOfModule } from './image-options.js';
 import { writeReport } from './report.js';
-import type { ImageCommand } from './run-image.js';
 import type { RunOptions } from './run-options.js';
 import { AlternateScreen, isTerminal, rawTerminal, TERMINAL_ENV, TERMINAL_SIZE_ENV, terminalSize } from './terminal.js';
 
@@ -25,13 +24,28 @@ const INSIDE = {
   report: '/work/report.json',
 };
 
-/** A command to be run in a nested host. */
+/** What a command takes into a nested host and brings out of it, beside what `run` does. */
+export interface Inside {
+  readonly argv: readonly string[];
+  readonly upload: readonly HostFile[];
+  readonly download: readonly { readonly inside: string; readonly outside: string }[];
+}
+
+/** What a nested host has to know of a command. */
+export interface InHost {
+  readonly name: 'run' | 'exits';
+  /** Whether it draws on the terminal, where there is one. */
+  readonly draws: boolean;
+  readonly inside?: Inside;
+}
+
+/** A machine to be run in a nested host. */
 export interface Forwarded {
   readonly image: string;
   readonly plan: BootPlan;
   readonly options: RunOptions;
   readonly font: Uint8Array | undefined;
-  readonly command: Pick<ImageCommand, 'name' | 'draws' | 'inside'>;
+  readonly command: InHost;
 }
 
 /**

@@ -1,13 +1,9 @@
 import type { ScreenCell, TextScreen } from '../machine/screen.js';
+import { HIDE_CURSOR, LinePainter, place } from './line-painter.js';
 import type { TerminalSize } from './terminal.js';
 
 const CSI = '\x1b[';
-const NO_ATTRIBUTES = `${CSI}0m`;
-const REVERSE = `${CSI}7m`;
-const ERASE_TO_END = `${CSI}K`;
-const HIDE_CURSOR = `${CSI}?25l`;
 const SHOW_CURSOR = `${CSI}?25h`;
-const place = (row: number, column: number): string => `${CSI}${row + 1};${column + 1}H`;
 
 /** ANSI's colours have red in bit 0 and blue in bit 2, VGA's the other way round. */
 const ANSI = [0, 4, 2, 6, 1, 5, 3, 7] as const;
@@ -15,11 +11,11 @@ const sgrColour = (colour: number, plain: number, bright: number): number =>
   (ANSI[colour & 7] ?? 0) + (colour < 8 ? plain : bright);
 
 /**
- * Draws a text screen on a terminal with ECMA-48's control sequences: what has changed since, and all after `forget`.
+ * Draws a text screen on a terminal.
  * A terminal that is too small shows the left of it, and those rows where the cursor is.
  */
 export class ScreenPainter {
-  #drawn: string[] = [];
+  readonly #painter = new LinePainter();
   #top = 0;
   /** What each row is on a terminal of so many columns. */
   #lines = new WeakMap<readonly ScreenCell[], string>();
@@ -27,7 +23,7 @@ export class ScreenPainter {
 
   /** The terminal no longer shows what was drawn. */
   forget(): void {
-    this.#drawn = [];
+    this.#painter.forget();
   }
 
   /**
@@ -38,18 +34,8 @@ export class ScreenPainter {
     this.#follow(screen, rows);
     if (columns !== this.#columns) this.#lines = new WeakMap();
     this.#columns = columns;
-    const lines = Array.from({ length: rows }, (_, row) => {
-      if (note !== undefined && row === rows - 1) return `${REVERSE}${note.slice(0, columns)}`;
-      return this.#line(screen.rows[this.#top + row] ?? []);
-    });
-    const changed = lines.flatMap((line, row) =>
-      // Erased first: behind a line of the terminal's width that would take its last character.
-      line === this.#drawn[row] ? [] : [place(row, 0) + NO_ATTRIBUTES + ERASE_TO_END + line + NO_ATTRIBUTES],
-    );
-    const cursor = this.#cursor(screen, { rows, columns });
-    if (changed.length === 0 && cursor === this.#drawn[rows]) return '';
-    this.#drawn = [...lines, cursor];
-    return HIDE_CURSOR + changed.join('') + cursor;
+    const lines = Array.from({ length: rows }, (_, row) => this.#line(screen.rows[this.#top + row] ?? []));
+    return this.#painter.paint(lines, { rows, columns }, this.#cursor(screen, { rows, columns }), note);
   }
 
   #line(row: readonly ScreenCell[]): string {

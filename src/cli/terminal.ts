@@ -79,6 +79,13 @@ export function terminalSize(): TerminalSize | undefined {
   return rows === undefined ? undefined : { rows: Number(rows), columns: Number(columns) };
 }
 
+/** Likewise, where a view may be drawn by itself: messages go to the terminal too, and it can place its cursor. */
+export function viewSize(): TerminalSize | undefined {
+  const { stdout, stderr } = process;
+  const isAlone = stdout.isTTY && (!stderr.isTTY || process.env.TERM === 'dumb');
+  return isAlone ? undefined : terminalSize();
+}
+
 /** The terminal's alternate screen, from the first byte written to `stdout` until disposed, however the process ends. */
 export class AlternateScreen implements Disposable {
   readonly stdout: Writable;

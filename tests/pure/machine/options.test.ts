@@ -31,6 +31,7 @@ const ALL: Required<MachineOptions> = {
   paravirt: { kvmclock: false, pvEoi: true },
   timed: true,
   traceKvm: true,
+  breakOn: ['pio:0x3f8'],
   record: {},
   kvmPath: '/dev/kvm',
 };

@@ -1,0 +1,154 @@
+import { measureRecorder, type RecorderCost } from '../bench/recorder-cost.js';
+import { unpacked } from '../boot/load.js';
+import { VmError } from '../errors.js';
+import { fileBytes } from '../machine/image-files.js';
+import type { Machine } from '../machine/machine.js';
+import { DEFAULT_MEMORY, type MachineOptions, memorySize } from '../machine/options.js';
+import { HardwareTally } from '../trace/hardware-tally.js';
+import { ExitTable } from '../trace/html/exit-table.js';
+import { Recording } from '../trace/recording.js';
+import { type ExitSummary, Summary } from '../trace/summary.js';
+import { SymbolTable } from '../trace/symbols.js';
+import type { InstructionWords } from './exits-rows.js';
+import type { ExitsResult } from './exits-table.js';
+import { TraceFile } from './trace-file.js';
+import { mainThreadNs } from './watch-cost.js';
+
+export interface WatchOptions {
+  /** Where the exits go in Chrome's trace format. */
+  readonly trace?: string | undefined;
+  /** Whether the first exits are kept, for a page. */
+  readonly keepsTable: boolean;
+  /** In place of the image's own. */
+  readonly symbols?: SymbolTable | undefined;
+}
+
+/** What takes a machine's exits. */
+interface Sinks {
+  readonly summary: Summary;
+  readonly hardware: HardwareTally;
+  readonly table: ExitTable | undefined;
+  readonly traceFile: TraceFile | undefined;
+}
+
+/** A machine whose exits are recorded, added up and written down. */
+export class Watch {
+  readonly #recording: Recording;
+  readonly #sinks: Sinks;
+  readonly #symbols: SymbolTable;
+  readonly #began = { ms: performance.now(), threadNs: mainThreadNs() };
+
+  /**
+   * Makes the machine; it does not run yet. Whoever calls this calls `finish` before the machine is closed, and closes
+   * it.
+   * @throws VmError FILE_UNREADABLE where the trace file cannot be written, and as Machine.create
+   */
+  static async of(machine: MachineOptions, { trace, keepsTable, symbols }: WatchOptions): Promise<Watch> {
+    let recording: Recording | undefined;
+    const sinks: Sinks = {
+      summary: new Summary(),
+      hardware: new HardwareTally(),
+      table: keepsTable ? new ExitTable() : undefined,
+      traceFile: trace === undefined ? undefined : new TraceFile(trace, () => void recording?.machine.stop()),
+    };
+    const all = [sinks.summary, sinks.hardware, sinks.table, sinks.traceFile];
+    recording = await Recording.of(
+      machine,
+      all.filter((sink) => sink !== undefined),
+    );
+    return new Watch(recording, sinks, symbols ?? symbolsOf(machine));
+  }
+
+  private constructor(recording: Recording, sinks: Sinks, symbols: SymbolTable) {
+    this.#recording = recording;
+    this.#sinks = sinks;
+    this.#symbols = symbols;
+  }
+
+  get machine(): Machine {
+    return this.#recording.machine;
+  }
+
+  get table(): ExitTable | undefined {
+    return this.#sinks.table;
+  }
+
+  /** Since the machine was made. */
+  get runMs(): number {
+    return performance.now() - this.#began.ms;
+  }
+
+  /** Why the kernel's side is not recorded. */
+  get kernelMissing(): string | undefined {
+    return this.#recording.kernelMissing;
+  }
+
+  /** What is known so far. */
+  now(): Pick<ExitsResult, 'summary' | 'hardware' | 'wordsOf' | 'kernelMissing'> {
+    return {
+      summary: this.#sinks.summary.result(),
+      hardware: this.#sinks.hardware.byReason,
+      wordsOf: (rip) => this.wordsOf(rip),
+      kernelMissing: this.kernelMissing,
+    };
+  }
+
+  /** @param rip as `RipCount` has it */
+  wordsOf(rip: string): InstructionWords {
+    const address = BigInt(rip);
+    return { symbol: this.#symbols.at(address), text: this.#recording.instructionAt(address)?.text };
+  }
+
+  /**
+   * The machine has ended: takes the rest, completes the trace file, and measures what watching cost.
+   * @param drawingNs spent on a live view
+   * @throws VmError FILE_UNREADABLE
+   */
+  finish(drawingNs: number): ExitsResult {
+    const runNs = this.runMs * 1e6;
+    const end = this.#recording.finish();
+    const { machine } = this;
+    this.#sinks.traceFile?.close();
+    const threadNs = mainThreadNs();
+    const { exits, kvm } = machine.stats();
+    const own = this.now();
+    const summary: ExitSummary = {
+      ...this.#sinks.summary.result({ lostAtEnd: end.lostAtEnd }),
+      kvm: { exits: kvm?.exits ?? null, userspaceExits: exits.total, keptByKvm: end.keptByKvm },
+    };
+    const traced = this.kernelMissing === undefined ? (kvm?.exits ?? 0) : undefined;
+    return {
+      ...own,
+      summary,
+      end,
+      leftOutOfTrace: this.#sinks.traceFile?.leftOut ?? 0,
+      cost: {
+        runNs,
+        mainThreadNs: threadNs === undefined ? undefined : threadNs - (this.#began.threadNs ?? 0),
+        drawingNs,
+        recorder: recorderCost(traced !== undefined),
+        recorded: summary.recorded,
+        traced,
+      },
+    };
+  }
+
+  /** Whatever happened: gives the kernel's trace back, before the machine is closed. A second call does nothing. */
+  [Symbol.dispose](): void {
+    this.#recording.finish();
+  }
+}
+
+function symbolsOf({ image, memory = DEFAULT_MEMORY }: MachineOptions): SymbolTable {
+  return SymbolTable.ofImage(unpacked(fileBytes(image, 'image'), memorySize(memory)));
+}
+
+/** A KVM that refuses another machine leaves it unmeasured. */
+function recorderCost(withKernel: boolean): RecorderCost | undefined {
+  try {
+    return measureRecorder(withKernel);
+  } catch (error) {
+    if (error instanceof VmError) return undefined;
+    throw error;
+  }
+}
