@@ -1,5 +1,5 @@
 import { ChromeTrace } from '../trace/chrome-trace.js';
-import type { ExitEvent, ExitSink, HardwareExit } from '../trace/model.js';
+import type { ExitEvent, ExitSink, HardwareExit, Span } from '../trace/model.js';
 
 /** What another process sees of the file is no older. */
 const FLUSH_MS = 200;
@@ -28,8 +28,8 @@ export class TraceFile implements ExitSink {
     this.#try(() => this.#trace.add(event));
   }
 
-  kept(hardware: readonly HardwareExit[], cpu: number): void {
-    this.#try(() => this.#trace.kept(hardware, cpu));
+  kept(hardware: readonly HardwareExit[] | undefined, cpu: number, run?: Span): void {
+    this.#try(() => this.#trace.kept(hardware, cpu, run));
   }
 
   /** Completes the file. @throws VmError FILE_UNREADABLE, where it could not be written some time before too */

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
 import { messageOf, VmError } from '../errors.js';
-import type { ExitEvent, ExitSink, HardwareExit } from './model.js';
+import type { ExitEvent, ExitSink, HardwareExit, Span } from './model.js';
 import { type Mode, type Segment, segmentsOf, segmentsOfKept } from './segments.js';
 import { exitWords, hex, MODE_WORDS } from './words.js';
 
@@ -57,11 +57,11 @@ export class ChromeTrace implements ExitSink {
     }
   }
 
-  kept(hardware: readonly HardwareExit[], cpu: number): void {
-    const segments = segmentsOfKept(hardware);
+  kept(hardware: readonly HardwareExit[] | undefined, cpu: number, run?: Span): void {
+    const segments = segmentsOfKept(hardware, run);
     if (this.#hasRoom(segments, hardware)) {
-      for (const segment of segments) this.#hardwareSlice(cpu, segment, hardware, undefined);
-    } else this.leftOut += hardware.length;
+      for (const segment of segments) this.#hardwareSlice(cpu, segment, hardware ?? [], undefined);
+    } else this.leftOut += hardware?.length ?? 0;
   }
 
   /** Brings the file up to date. @throws VmError FILE_UNREADABLE, when the disk is full for example */
@@ -99,7 +99,7 @@ export class ChromeTrace implements ExitSink {
     const returns = event !== undefined && !event.continued && segment.hardware === hardware.length - 1;
     const args =
       exit === undefined ? {} : { ...hardwareArguments(exit), 'led to': returns ? event.reason : 'kept by KVM' };
-    this.#slice(cpu, segment, exit?.reason ?? event?.reason ?? '', args);
+    this.#slice(cpu, segment, exit?.reason ?? event?.reason ?? 'no exit: stopped', args);
     for (const vector of exit?.injected ?? []) {
       this.#mark(cpu, mode, fromNs, `interrupt ${hex(vector)} injected`, { vector: hex(vector) });
     }

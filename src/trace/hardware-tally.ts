@@ -17,8 +17,8 @@ export class HardwareTally implements ExitSink {
     for (const exit of hardware ?? []) this.#of(exit)[exit === last ? 'vmlaunch' : 'kvm']++;
   }
 
-  kept(hardware: readonly HardwareExit[], _cpu: number): void {
-    for (const exit of hardware) this.#of(exit).kvm++;
+  kept(hardware: readonly HardwareExit[] | undefined): void {
+    for (const exit of hardware ?? []) this.#of(exit).kvm++;
   }
 
   /** Most first. */

@@ -92,6 +92,15 @@ export interface ModeTimes {
 /** What takes exits as they become known, of each vCPU in its order. */
 export interface ExitSink {
   add(event: ExitEvent): void;
-  /** Hardware exits after the vCPU's last return: no ExitEvent has them. */
-  kept(hardware: readonly HardwareExit[], cpu: number): void;
+  /**
+   * The end of a vCPU: hardware exits after its last return, which no ExitEvent has; undefined where the kernel's side is
+   * not recorded. `run`: its last KVM_RUN, where that was interrupted and made no exit.
+   */
+  kept(hardware: readonly HardwareExit[] | undefined, cpu: number, run?: Span): void;
+}
+
+/** A stretch of time, in nanoseconds since the recording began. */
+export interface Span {
+  readonly fromNs: number;
+  readonly toNs: number;
 }

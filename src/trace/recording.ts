@@ -113,9 +113,11 @@ export class Recording {
     clearInterval(this.#timer);
     this.drain();
     const kernelEventsLost = this.#kernel?.lost ?? 0;
-    this.#cpus.forEach((_, index) => {
-      const rest = this.#kernel?.exitsUntil(index, Number.POSITIVE_INFINITY) ?? [];
-      for (const sink of this.#sinks) sink.kept(rest, index);
+    this.#cpus.forEach(({ ring }, index) => {
+      const rest = this.#kernel?.exitsUntil(index, Number.POSITIVE_INFINITY);
+      const last = ring.interruptedRun;
+      const run = last && { fromNs: this.toNs(last.entered), toNs: this.toNs(last.ended) };
+      for (const sink of this.#sinks) sink.kept(rest, index, run);
     });
     this.#kernel?.close();
     const isWhole = this.#kernel !== undefined && kernelEventsLost === 0;

@@ -1,4 +1,4 @@
-import type { ExitEvent, HardwareExit, ModeTimes } from './model.js';
+import type { ExitEvent, HardwareExit, ModeTimes, Span } from './model.js';
 
 /** Where the CPU is, by the names of `ModeTimes`. */
 export type Mode = 'nonRoot' | 'rootRing0' | 'inside' | 'rootRing3';
@@ -14,24 +14,33 @@ export interface Segment {
 
 /** The way of one exit through the modes, from KVM_RUN's call until the handler was done: disjoint and in order. */
 export function segmentsOf(event: ExitEvent): Segment[] {
-  const line = new Line(event.enteredNs, event.returnedNs);
-  if (event.hardware === undefined) line.to('inside', event.returnedNs, -1);
-  else {
-    line.hardware(event.hardware);
-    line.to('rootRing0', event.returnedNs, event.hardware.length - 1);
-  }
+  const line = insideRun(event.enteredNs, event.returnedNs, event.hardware);
   const { returnedNs, handledNs } = event;
   line.segments.push({ mode: 'rootRing3', fromNs: returnedNs, toNs: Math.max(returnedNs, handledNs), hardware: -1 });
   return line.segments;
 }
 
-/** The same for hardware exits that no return of KVM_RUN followed. */
-export function segmentsOfKept(hardware: readonly HardwareExit[]): Segment[] {
-  const [first] = hardware;
-  if (first === undefined) return [];
-  const line = new Line(first.enteredNs ?? first.exitedNs, Number.POSITIVE_INFINITY);
-  line.hardware(hardware);
-  return line.segments;
+/** The same for the end of a vCPU: hardware exits that no return of KVM_RUN followed, and the KVM_RUN they were in. */
+export function segmentsOfKept(hardware: readonly HardwareExit[] | undefined, run?: Span): Segment[] {
+  const [first] = hardware ?? [];
+  if (run === undefined) {
+    if (first === undefined) return [];
+    const line = new Line(first.enteredNs ?? first.exitedNs, Number.POSITIVE_INFINITY);
+    line.hardware(hardware ?? []);
+    return line.segments;
+  }
+  return insideRun(run.fromNs, run.toNs, hardware).segments;
+}
+
+/** From KVM_RUN's call until it returned. */
+function insideRun(fromNs: number, toNs: number, hardware: readonly HardwareExit[] | undefined): Line {
+  const line = new Line(fromNs, toNs);
+  if (hardware === undefined) line.to('inside', toNs, -1);
+  else {
+    line.hardware(hardware);
+    line.to('rootRing0', toNs, hardware.length - 1);
+  }
+  return line;
 }
 
 /** `ModeTimes` while it grows. */

@@ -1,4 +1,4 @@
-import type { Access, ExitEvent, ExitSink, HardwareExit, ModeTimes } from './model.js';
+import type { Access, ExitEvent, ExitSink, HardwareExit, ModeTimes, Span } from './model.js';
 import { addTimes, type ModeSums, segmentsOf, segmentsOfKept } from './segments.js';
 
 /** A guest chooses addresses and instruction pointers: of each kind so many are told apart, the others added up. */
@@ -85,8 +85,8 @@ export class Summary implements ExitSink {
     if (rip !== undefined) rip.count++;
   }
 
-  kept(hardware: readonly HardwareExit[], _cpu: number): void {
-    addTimes(this.#modes, segmentsOfKept(hardware));
+  kept(hardware: readonly HardwareExit[] | undefined, _cpu: number, run?: Span): void {
+    addTimes(this.#modes, segmentsOfKept(hardware, run));
     this.#addHardware(hardware, 0);
   }
 

@@ -116,7 +116,7 @@ export class ExitTable implements ExitSink {
     });
   }
 
-  kept(hardware: readonly HardwareExit[], cpu: number): void {
+  kept(hardware: readonly HardwareExit[] = [], cpu: number): void {
     if (this.leftOut > 0 || !this.#hasRoom(hardware)) {
       this.leftOut += hardware.length;
       return;

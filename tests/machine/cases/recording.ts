@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { MachineOptions } from '../../../dist/machine/options.js';
 import type { ExitEvent } from '../../../dist/trace/model.js';
 import { Recording, type RecordingEnd } from '../../../dist/trace/recording.js';
+import { Summary } from '../../../dist/trace/summary.js';
 import type { Case, CaseContext } from '../case.js';
 
 interface Recorded {
@@ -172,6 +173,28 @@ export const cases: readonly Case[] = [
       // kvm_amd has reset the vCPU by then: where its code was mapped is lost.
       assert.equal(recorded.text(shutdown.rip), context.module === 'kvm_amd' ? undefined : 'ud2');
       assert.deepEqual(new Set(recorded.events.map(({ cpu }) => cpu)), new Set([0, shutdown.cpu]));
+    },
+  },
+  {
+    name: 'the time of a vCPU is its modes’ time, also where it spins and makes no exit',
+    async run({ guestImages, module, log }) {
+      const summary = new Summary();
+      const options = { image: join(guestImages, 'silent-spin.bin'), ...FLAT, timeoutS: 2 };
+      const recording = await Recording.of(options, [summary]);
+      await using machine = recording.machine;
+      machine.output.resume();
+      machine.start();
+      await machine.ended;
+      recording.finish();
+      const { time } = machine.stats();
+      assert.ok(time !== undefined);
+      const { modes } = summary.result();
+      log(JSON.stringify({ modes, time }));
+      const { nonRoot = 0, rootRing0 = 0, inside = 0, rootRing3 } = modes;
+      const ran = time.insideNs + time.outsideNs;
+      assert.ok(Math.abs(nonRoot + rootRing0 + inside + rootRing3 - ran) < 0.05 * ran);
+      if (module === 'kvm_pvm') assert.ok(inside > 0.9 * ran);
+      else assert.ok(nonRoot > 0.3 * ran && inside === 0);
     },
   },
   {
