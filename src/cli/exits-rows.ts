@@ -9,9 +9,13 @@ import { printable } from './printable.js';
 /** A table's title and columns; the label takes what the others leave. */
 export interface Section {
   readonly title: string;
+  /** Where that is too long. */
+  readonly short: string;
   /** Heads of the columns right of the label. */
   readonly heads: readonly string[];
   readonly rows: readonly Row[];
+  /** How many there are beside `rows`. */
+  readonly more?: number;
 }
 
 export interface Row {
@@ -28,13 +32,13 @@ export interface InstructionWords {
 const GAP = '  ';
 
 /** Head and rows of a section as lines of exactly `width` columns; at most `most` rows. */
-export function sectionLines({ title, heads, rows }: Section, width: number, most: number): string[] {
+export function sectionLines({ title, short, heads, rows }: Section, width: number, most: number): string[] {
   const shown = rows.slice(0, most);
   const widths = heads.map((head, i) => Math.max(head.length, ...shown.map(({ cells }) => cells[i]?.length ?? 0)));
   const left = Math.max(0, width - widths.reduce((sum, cell) => sum + cell + GAP.length, 0));
   const line = (label: string, cells: readonly string[]): string =>
     (asCell(label, left) + cells.map((cell, i) => GAP + cell.padStart(widths[i] ?? 0)).join('')).slice(0, width);
-  return [line(title, heads), ...shown.map(({ label, cells }) => line(label, cells))];
+  return [line(title.length <= left ? title : short, heads), ...shown.map(({ label, cells }) => line(label, cells))];
 }
 
 /** A guest's text made harmless, and as many columns as asked for. */
@@ -51,6 +55,7 @@ const byCount = (counts: Readonly<Record<string, number>>) => Object.entries(cou
 export function reasonSection({ byReason }: ExitSummary, rates?: ReadonlyMap<string, number>): Section {
   return {
     title: 'returns of KVM_RUN by reason',
+    short: 'reason',
     heads: rates === undefined ? ['count'] : ['count', 'a second'],
     rows: byCount(byReason).map(([reason, count]) => {
       const rate = rates && grouped(Math.round(rates.get(reason) ?? 0));
@@ -62,6 +67,7 @@ export function reasonSection({ byReason }: ExitSummary, rates?: ReadonlyMap<str
 export function hardwareSection(byReason: Readonly<Record<string, Readonly<HandledBy>>>): Section {
   return {
     title: 'hardware exits, handled by',
+    short: 'hardware exits',
     heads: ['KVM', 'vmlaunch'],
     rows: Object.entries(byReason).map(([reason, { kvm, vmlaunch }]) => ({
       label: reason,
@@ -74,6 +80,7 @@ export function accessSection({ byAccess, otherAccesses }: ExitSummary): Section
   const others = otherAccesses === 0 ? [] : [{ label: 'further addresses', cells: ['', grouped(otherAccesses), ''] }];
   return {
     title: 'accesses',
+    short: 'accesses',
     heads: ['device', 'count', 'in vmlaunch'],
     rows: [...byAccess.map(accessRow), ...others],
   };
@@ -102,7 +109,9 @@ export function instructionSection(
   const others = otherRips === 0 ? [] : [{ label: 'further instructions', cells: [grouped(otherRips)] }];
   return {
     title: 'instructions that exited',
+    short: 'instructions',
     heads: ['count'],
+    more: byRip.length - shown.length,
     rows: [
       ...shown.map(({ place, text, count }) => ({
         label: `${asCell(place, width)}  ${text}`,
@@ -147,6 +156,7 @@ export function modeShares(modes: ModeTimes): ModeShare[] {
 export function modeSection(modes: ModeTimes): Section {
   return {
     title: 'time by mode, of all vCPUs',
+    short: 'time by mode',
     heads: ['time', 'share'],
     rows: modeShares(modes).map(({ name, ns, share }) => ({ label: name, cells: [duration(ns), percent(share)] })),
   };

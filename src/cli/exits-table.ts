@@ -60,8 +60,9 @@ export function exitsTable(result: ExitsResult): string {
 
 type Fact = readonly [what: string, value: string];
 
-function leftOut({ rows }: Section, most: number): string[] {
-  return rows.length <= most ? [] : [`and ${grouped(rows.length - most)} more`];
+function leftOut({ rows, more = 0 }: Section, most: number): string[] {
+  const all = Math.max(0, rows.length - most) + more;
+  return all === 0 ? [] : [`and ${grouped(all)} more`];
 }
 
 function countRows({ summary, end, leftOutOfTrace }: ExitsResult): Fact[] {

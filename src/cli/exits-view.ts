@@ -56,7 +56,7 @@ const BAR: Readonly<Record<ModeStyle, string>> = { guest: '█', inside: '▓', 
 
 /** As many lines as the terminal has, none wider than it. */
 export function viewLines(now: ExitsNow, { rows, columns }: TerminalSize): Line[] {
-  const head = [headLine(now, columns), countLine(now, columns), ...modeLines(now, columns)];
+  const head = [headLine(now, columns), countLine(now, columns), ...modeLines(now, columns), ...missing(now, columns)];
   const paneRows = rows < 12 ? Math.max(0, rows - head.length - 3) : Math.max(4, Math.floor(rows / 4));
   const bodyRows = Math.max(0, rows - head.length - paneRows);
   const lines = [...head, ...bodyLines(now, columns, bodyRows), ...paneLines(now, columns, paneRows)];
@@ -78,14 +78,18 @@ function clock(ms: number): string {
   return `${minutes}:${((tenths % 600) / 10).toFixed(1).padStart(4, '0')}`;
 }
 
-function countLine({ summary, rates, kernelMissing }: ExitsNow, columns: number): Line {
+function countLine({ summary, rates }: ExitsNow, columns: number): Line {
   const rate = [...rates.values()].reduce((sum, one) => sum + one, 0);
   const { recorded, lost } = summary;
   const parts = [`${grouped(recorded)} exits, ${grouped(Math.round(rate))} a second`];
   if (lost > 0) parts.push(`${grouped(lost)} lost`);
   if (recorded > 0) parts.push(`CPL at exits, a sample: ${ringWords(summary)}`);
-  if (kernelMissing !== undefined) parts.push(`without the kernel's side: ${kernelMissing}`);
   return line(asCell(` ${parts.join('   ')}`, columns));
+}
+
+/** Nothing where the kernel's side is recorded. */
+function missing({ kernelMissing }: ExitsNow, columns: number): Line[] {
+  return kernelMissing === undefined ? [] : [line(asCell(` our side alone: ${kernelMissing}`, columns))];
 }
 
 /** A bar, and what its parts are. */
@@ -119,17 +123,20 @@ const indented = (spans: Line): Line => [{ text: ' ', style: 'plain' }, ...spans
 
 /** Sections one above the other in exactly so many rows: each gets its share, and what another does not need. */
 function stacked(sections: readonly Section[], width: number, rows: number): Line[] {
+  const empty = line(' '.repeat(Math.max(0, width)));
   const filled = sections.filter((section) => section.rows.length > 0);
   const given = shareOut(
     filled.map((section) => section.rows.length),
-    rows - 2 * filled.length,
+    rows - filled.length,
   );
+  const used = filled.length + given.reduce((sum, one) => sum + one, 0);
+  let spare = rows - used;
   const lines = filled.flatMap((section, i) => {
     const [title = '', ...its] = sectionLines(section, width, given[i] ?? 0);
     if (its.length === 0) return [];
-    return [line(title, 'bold'), ...its.map((text) => line(text)), line(' '.repeat(width))];
+    const gap = i > 0 && spare-- > 0 ? [empty] : [];
+    return [...gap, line(title, 'bold'), ...its.map((text) => line(text))];
   });
-  const empty = line(' '.repeat(width));
   return Array.from({ length: Math.max(0, rows) }, (_, row) => lines[row] ?? empty);
 }
 

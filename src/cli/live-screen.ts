@@ -4,8 +4,12 @@ import { ScreenPainter } from './screen-painter.js';
 import type { TerminalSize } from './terminal.js';
 
 const NOTE_MS = 3000;
-/** Drawing takes no more than this part of the time: in a nested host the processor is the guest's too. */
+/**
+ * Drawing takes no more than this part of the time, in a nested host the processor is the guest's too; but one that was
+ * busy with other things is no reason to stop.
+ */
 const MOST_SHARE = 0.1;
+const MOST_MS = 1000;
 
 /** What is drawn again and again on a terminal. */
 export interface Picture {
@@ -70,7 +74,7 @@ export class LiveScreen implements Disposable {
       const bytes = this.picture.paint(this.size, this.#note);
       if (bytes !== '') this.terminal.write(bytes);
     }
-    const rest = (performance.now() - began) / MOST_SHARE;
+    const rest = Math.min((performance.now() - began) / MOST_SHARE, MOST_MS);
     this.#next = setTimeout(() => this.#draw(), Math.max(this.picture.frameMs, rest));
   }
 }

@@ -7,4 +7,4 @@ export function printable(text: string): string {
 
 /** All but ASCII, Latin, Greek, Cyrillic, punctuation, arrows, mathematics, boxes and blocks. */
 const NOT_ONE_COLUMN =
-  /[^ -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0377\u037a-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2190-\u2311\u2500-\u25fc]/gu;
+  /[^ -~\u00a0-\u00ac\u00ae-\u02ff\u0370-\u0377\u037a-\u0482\u048a-\u052f\u2010-\u2027\u2030-\u205e\u20a0-\u20bf\u2190-\u2311\u2500-\u25fc]|\p{C}/gu;
