@@ -15,6 +15,7 @@ export type VmErrorCode =
   | 'FIRMWARE_INVALID'
   | 'MEMORY_INVALID'
   | 'GUEST_ADDRESS_INVALID'
+  | 'STAMPS_INVALID'
   | 'BUS_OVERLAP'
   | 'KVM_ABSENT'
   | 'KVM_NOT_PERMITTED'
@@ -44,6 +45,7 @@ const KIND: Record<VmErrorCode, VmErrorKind> = {
   FIRMWARE_INVALID: 'input',
   MEMORY_INVALID: 'input',
   GUEST_ADDRESS_INVALID: 'guest',
+  STAMPS_INVALID: 'guest',
   BUS_OVERLAP: 'bug',
   KVM_ABSENT: 'host',
   KVM_NOT_PERMITTED: 'host',

@@ -8,6 +8,7 @@ import { HOSTS } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
 import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
+import type { PrintfOptions } from './printf.js';
 import type { RunOptions } from './run-options.js';
 
 const BAD_INPUT = 2;
@@ -83,6 +84,16 @@ function commands(done: (status: number) => void): Command {
     .command('start')
     .description("boot Debian's cloud kernel to a busybox shell, on VT-x where it can be had")
     .action(async () => done(await (await import('./start.js')).start()));
+
+  program
+    .command('printf')
+    .description('show the way of a printf, from a program in the guest to the host and back, step by step')
+    .option('--html <file>', 'write it as a page')
+    .option('--json <file>', 'write what was measured as JSON')
+    .option('--no-text', 'print nothing but what the guest prints')
+    .addOption(new Option('--lang <language>', 'English or Chinese').choices(['en', 'zh']).default('en'))
+    .addOption(host('where to run: the local KVM where it has VT-x or SVM, or a software host'))
+    .action(async (options: PrintfOptions) => done(await (await import('./printf.js')).printfCommand(options)));
 
   program
     .command('bench')

@@ -49,6 +49,8 @@ export interface InstanceOptions {
   readonly exitRings: readonly ExitRing[] | undefined;
   /** Where vCPU threads have their KVM events recorded for the reader of the rings. */
   readonly exitThreadsFile: string | undefined;
+  /** Where the boot CPU's thread takes down its way through the devices. */
+  readonly hops: SharedArrayBuffer | undefined;
   readonly console: Console;
 }
 
@@ -262,7 +264,7 @@ export class Instance {
 
   #startThread(cpu: Cpu, index: number): void {
     const { vcpu, control } = cpu;
-    const { console, timed, breakOn, exitRings, exitThreadsFile } = this.#options;
+    const { console, timed, breakOn, exitRings, exitThreadsFile, hops } = this.#options;
     const worker = takeThread();
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
@@ -287,6 +289,7 @@ export class Instance {
       timed,
       breakOn,
       exitRing: exitRings?.[index]?.buffer,
+      hops: index === 0 ? hops : undefined,
       recordThreadsIn: [this.#trace?.threadsFile, exitThreadsFile].filter((file) => file !== undefined),
     };
     worker.postMessage(job);

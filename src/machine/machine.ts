@@ -11,6 +11,7 @@ import { decompress } from './decompress.js';
 import type { MachineEnd } from './end.js';
 import { ExitRing, exitRingBuffer } from './exit-ring.js';
 import { faultError } from './fault.js';
+import { Hops } from './hops.js';
 import { fileBytes, mayHoldFloppy, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
 import { Keyboard } from './keyboard.js';
@@ -46,6 +47,8 @@ export class Machine {
   readonly plan: BootPlan;
   /** With `record`: the exits of each vCPU, for one reader. They outlive the machine. */
   readonly exitRings: readonly ExitRing[] | undefined;
+  /** With `record.hops`: when the boot CPU's thread went through its devices. It outlives the machine. */
+  readonly hops: Hops | undefined;
 
   readonly #options: MachineOptions;
   readonly #ramBytes: number;
@@ -91,6 +94,7 @@ export class Machine {
     this.#kvm = kvm;
     const { record, cpus = DEFAULT_CPUS } = options;
     if (record) this.exitRings = Array.from({ length: cpus }, () => new ExitRing(exitRingBuffer(record.records)));
+    if (record?.hops) this.hops = new Hops(Hops.makeBuffer());
     this.#console = new Console(
       () => this.#instance.inputArrived(),
       (chunk) => this.#onOutput(chunk),
@@ -148,6 +152,19 @@ export class Machine {
     return this.#instance.cpus[0]?.vcpu.getTscKhz() ?? 0;
   }
 
+  /**
+   * What KVM adds to the host's TSC for the guest's; undefined where it does not say (before Linux 5.16), and on kvm_pvm
+   * 0, which is not so. Not while the vCPUs run, nor after `close`.
+   */
+  get tscOffset(): bigint | undefined {
+    try {
+      return this.#instance.cpus[0]?.vcpu.getTscOffset();
+    } catch (error) {
+      if (error instanceof VmError && error.code === 'KVM_CALL_FAILED') return undefined;
+      throw error;
+    }
+  }
+
   /** The index of the vCPU that each thread runs or has run, by the thread's number. */
   get vcpuThreads(): ReadonlyMap<number, number> {
     this.#instance.cpus.forEach(({ control }, index) => {
@@ -195,6 +212,7 @@ export class Machine {
       breakOn,
       exitRings: this.exitRings,
       exitThreadsFile: this.#options.record?.threadsFile,
+      hops: this.hops?.buffer,
       console: this.#console,
     });
   }

@@ -17,6 +17,8 @@ export interface RecordOptions {
   readonly records?: number | undefined;
   /** To which vCPU threads append their number: a KvmTrace's. */
   readonly threadsFile?: string | undefined;
+  /** Takes down when the boot CPU's thread goes through its devices, for `Machine.hops`; costs four time stamps an access. */
+  readonly hops?: boolean | undefined;
 }
 
 /** What a machine is made of. */

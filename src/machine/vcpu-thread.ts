@@ -1,4 +1,5 @@
 import { parentPort } from 'node:worker_threads';
+import type { ByteSink } from '../devices/device.js';
 import { messageOf } from '../errors.js';
 import { describeExit } from '../kvm/exit-words.js';
 import { native } from '../kvm/native.js';
@@ -13,6 +14,7 @@ import { makeBreakTest } from './break-on.js';
 import { makeSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { finishRecording } from './exit-recorder.js';
+import { Hops, TimedBus } from './hops.js';
 import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { Pc, type PcMemory } from './pc.js';
@@ -43,6 +45,8 @@ export interface VcpuJob {
   readonly breakOn: readonly string[];
   /** Where exits are recorded: an `ExitRing`'s buffer. */
   readonly exitRing: SharedArrayBuffer | undefined;
+  /** Where its way through the devices is taken down: a `Hops`' buffer. */
+  readonly hops: SharedArrayBuffer | undefined;
   /** Where the thread's number goes to have its KVM events recorded. */
   readonly recordThreadsIn: readonly string[];
 }
@@ -58,6 +62,14 @@ export type ThreadMessage =
 const port = parentPort;
 if (port === null) throw new Error('this module is a worker');
 const post = (message: ThreadMessage): void => port.postMessage(message);
+
+const timedSink = (sink: ByteSink, hops: Hops): ByteSink => ({
+  write: (byte) => {
+    hops.mark('consoleEntered');
+    sink.write(byte);
+    hops.mark('consoleLeft');
+  },
+});
 
 /** One vCPU: its devices, its loop, and what the main thread wants of it. */
 class VcpuThread {
@@ -76,11 +88,12 @@ class VcpuThread {
     const isStopped = (): boolean => this.#isStopped;
     const output = makeSender(new ByteRing(job.output), { sendWord, isStopped, threads: job.pc.cpus });
     const input = new ByteRing(job.input);
+    const hops = job.hops && new Hops(job.hops);
     const half = input.capacity / 2;
     const pc = new Pc(job.pc, {
       vm: Vm.fromHandle(job.vm),
       memory: new GuestMemory(job.ram),
-      console: output,
+      console: hops ? timedSink(output, hops) : output,
       input: {
         next: () => {
           const byte = input.shift();
@@ -106,7 +119,7 @@ class VcpuThread {
     this.#context = {
       run: this.#makeRun(job),
       page: this.#vcpu.page,
-      pio: pc.pio,
+      pio: hops ? new TimedBus(pc.pio, hops) : pc.pio,
       mmio: pc.mmio,
       counts: byReason,
       log: exitLog,
