@@ -100,7 +100,7 @@ class Exits implements ExitSink {
     this.events.push(event);
   }
 
-  kept(hardware: readonly HardwareExit[]): void {
+  kept(hardware: readonly HardwareExit[] = []): void {
     this.after.push(...hardware);
   }
 }
