@@ -10,9 +10,12 @@ const PAGE = 4096n;
 
 type Disassembler = typeof import('iced-x86');
 
+let disassembler: Disassembler | undefined;
+
 /** Loads the disassembler, once: it is large, and few runs need it. A nested host has it in its snapshot. */
 export function loadDisassembler(): Disassembler {
-  return createRequire(import.meta.url)('iced-x86') as Disassembler;
+  disassembler ??= createRequire(import.meta.url)('iced-x86') as Disassembler;
+  return disassembler;
 }
 
 /** Of the special registers, what the mode depends on. */

@@ -10,11 +10,18 @@ const PAGE = 4096n;
 
 interface Page {
   readonly place: Place;
-  /** Code from `before` bytes before the place on. */
+  /** Code from `bytesBefore` bytes before the place on. */
   readonly code: Uint8Array;
-  readonly before: number;
+  readonly bytesBefore: number;
   /** By their offset from the place. */
   readonly decoded: Map<number, Instruction | undefined>;
+  /** What ends at the place, by the kind of access. */
+  readonly before: Map<string, Found | undefined>;
+}
+
+interface Found {
+  readonly rip: bigint;
+  readonly instruction: Instruction;
 }
 
 /** Code of the guest around the places of its exits, read soon after the first exit there. */
@@ -37,7 +44,10 @@ export class CodeBook {
       before = read(linear - BigInt(inPage), Math.min(inPage, MAX_INSTRUCTION)).slice(-MAX_INSTRUCTION);
     }
     const code = new Uint8Array([...before, ...after]);
-    this.#pages.set(rip, { place, code, before: before.length, decoded: new Map() });
+    const known = this.#pages.get(rip);
+    const isSame = known?.place.bits === place.bits && Buffer.compare(known.code, code) === 0;
+    const { decoded, before: found } = isSame ? known : { decoded: new Map(), before: new Map() };
+    this.#pages.set(rip, { place, code, bytesBefore: before.length, decoded, before: found });
   }
 
   /** What was learnt of a place. */
@@ -49,16 +59,26 @@ export class CodeBook {
   instructionAt(rip: bigint, learnt = rip): Instruction | undefined {
     const page = this.#pages.get(learnt);
     const offset = Number(rip - learnt);
-    if (page === undefined || offset > 0 || offset < -page.before) return undefined;
+    if (page === undefined || offset > 0 || offset < -page.bytesBefore) return undefined;
     if (page.decoded.has(offset)) return page.decoded.get(offset);
-    const instruction = decodeInstruction(page.code.subarray(page.before + offset), page.place.bits, rip);
+    const instruction = decodeInstruction(page.code.subarray(page.bytesBefore + offset), page.place.bits, rip);
     page.decoded.set(offset, instruction);
     return instruction;
   }
 
   /** The instruction that ends at a learnt place and can have made the access, where only one can. */
-  instructionBefore(learnt: bigint, access: Access): { rip: bigint; instruction: Instruction } | undefined {
-    const found: { rip: bigint; instruction: Instruction }[] = [];
+  instructionBefore(learnt: bigint, access: Access): Found | undefined {
+    const { bus, write, size, address } = access;
+    const key = `${bus} ${write} ${size} ${bus === 'pio' ? address : ''}`;
+    const known = this.#pages.get(learnt)?.before;
+    if (known?.has(key)) return known.get(key);
+    const found = this.#endingAt(learnt, access);
+    known?.set(key, found);
+    return found;
+  }
+
+  #endingAt(learnt: bigint, access: Access): Found | undefined {
+    const found: Found[] = [];
     for (let length = 1; length <= MAX_INSTRUCTION; length++) {
       const rip = learnt - BigInt(length);
       const instruction = this.instructionAt(rip, learnt);
