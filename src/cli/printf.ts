@@ -8,6 +8,7 @@ import { projectRoot } from '../host/project.js';
 import { writeFile } from '../host/write-file.js';
 import { LineTable } from '../trace/line-table.js';
 import type { Language } from '../trace/printf/languages.js';
+import { printfPage } from '../trace/printf/page.js';
 import type { PrintfResult } from '../trace/printf/result.js';
 import { showPrintf } from '../trace/printf/show-printf.js';
 import { printfText } from '../trace/printf/text.js';
@@ -36,6 +37,7 @@ export async function printfCommand(options: PrintfOptions): Promise<number> {
   const result = host === 'local' ? await here() : await there(host);
   if (typeof result === 'number') return result;
   if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+  if (options.html !== undefined) writeFile(options.html, printfPage(result, options.lang));
   const { isTTY, columns = 80 } = process.stdout;
   const colour = isTTY === true && (process.env.NO_COLOR ?? '') === '';
   if (options.text) process.stdout.write(printfText(result, { language: options.lang, colour, columns }));

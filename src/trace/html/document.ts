@@ -8,6 +8,10 @@ import { STYLES } from './theme.js';
 export interface HtmlDocument {
   readonly title: string;
   readonly body: Html;
+  /** "en", if not given. */
+  readonly language?: string;
+  /** Beside those of all pages. */
+  readonly styles?: string;
   /** Which of the scripts in page/ runs: its name without an ending. */
   readonly script: string;
   /** For the script, by the ids of the elements that hold it. */
@@ -18,14 +22,14 @@ export interface HtmlDocument {
  * One file that needs no other. Its policy lets it load nothing, and run nothing but its own script.
  * @throws VmError SETUP_FAILED where the scripts are not built
  */
-export function htmlDocument({ title, body, script, data }: HtmlDocument): string {
+export function htmlDocument({ title, body, language = 'en', styles = '', script, data }: HtmlDocument): string {
   const code = codeForScript(pageScript(script));
-  const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; style-src ${hash(STYLES)}; script-src ${hash(code)}`;
+  const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; style-src ${hash(STYLES + styles)}; script-src ${hash(code)}`;
   const elements = Object.entries(data).map(
     ([id, value]) => html`<script type="application/json" id="${id}">${new Html(jsonForScript(value))}</script>\n`,
   );
   return html`<!doctype html>
-<html lang="en">
+<html lang="${language}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${new Html(policy)}">
@@ -33,7 +37,7 @@ export function htmlDocument({ title, body, script, data }: HtmlDocument): strin
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="vmlaunch">
 <title>${title}</title>
-<style>${new Html(STYLES)}</style>
+<style>${new Html(STYLES + styles)}</style>
 </head>
 <body>
 ${body}

@@ -42,11 +42,12 @@ ${tableElement('modes', ['mode', 'time', 'share'], rows)}</section>`;
 }
 
 /** A mode's colour with its pattern, which tells it apart without colours. */
-function swatch(css: string): Html {
+export function swatch(css: string): Html {
   return html`<svg class="swatch" aria-hidden="true"><rect class="fill-${css}" width="100%" height="100%"/><rect fill="url(#pattern-${css})" width="100%" height="100%"/></svg>`;
 }
 
-function patterns(): Html {
+/** The patterns that stand for the modes, for the page to define once. */
+export function patterns(): Html {
   const pattern = (css: string, path: string) =>
     html`<pattern id="pattern-${css}" width="8" height="8" patternUnits="userSpaceOnUse"><path class="hatch" d="${path}"/></pattern>`;
   return html`<svg class="definitions" aria-hidden="true"><defs>${[

@@ -27,7 +27,7 @@ export class GuestSource {
   /** What a stamp announces: the line below it, and the first instruction after its own that comes from there. */
   announcedAt(rip: bigint): CodePlace {
     const source = this.lines.below(rip);
-    const first = this.#find(rip, ({ source: other, instruction }) => {
+    const first = this.#find(rip, true, ({ source: other, instruction }) => {
       const isOther = source === undefined || !isSame(source, other);
       return !isOther && instruction !== undefined && targetOf(instruction) === undefined;
     });
@@ -36,7 +36,7 @@ export class GuestSource {
 
   /** The first instruction of a name, from a place on. */
   find(rip: bigint, mnemonic: string): CodePlace | undefined {
-    return this.#find(rip, ({ instruction }) => instruction?.text.split(' ').includes(mnemonic) === true);
+    return this.#find(rip, false, ({ instruction }) => instruction?.text.split(' ').includes(mnemonic) === true);
   }
 
   /** The same, from a symbol on. */
@@ -45,13 +45,14 @@ export class GuestSource {
     return address === undefined ? undefined : this.find(BigInt(address), mnemonic);
   }
 
-  #find(from: bigint, isIt: (place: CodePlace) => boolean): CodePlace | undefined {
+  /** @param follows whether jumps are followed, or all code is looked at as it lies there */
+  #find(from: bigint, follows: boolean, isIt: (place: CodePlace) => boolean): CodePlace | undefined {
     let rip = from;
     for (let count = 0; count < MOST_INSTRUCTIONS; count++) {
       const place = this.at(rip);
       if (isIt(place)) return place;
       if (place.instruction === undefined) return undefined;
-      rip = targetOf(place.instruction) ?? rip + BigInt(place.instruction.length);
+      rip = (follows ? targetOf(place.instruction) : undefined) ?? rip + BigInt(place.instruction.length);
     }
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { duration } from '../html/format.js';
 import { cut, padEnd, padStart, widthOf, wrap } from './columns.js';
 import { crossingBetween } from './crossing.js';
+import { LANE_MARKS, LANES, LANES_OF, laneOf } from './lanes.js';
 import { type Language, wordsOf } from './languages.js';
 import type { PrintfResult, PrintfStep } from './result.js';
 import type { ChainMode } from './timeline.js';
@@ -14,21 +15,6 @@ export interface TextOptions {
   readonly columns: number;
 }
 
-/** The lanes from left to right; a mode is at one of them, or at two that cannot be told apart. */
-const LANES = ['nonRootRing3', 'nonRootRing0', 'rootRing0', 'rootRing3'] as const;
-const MARKS: Readonly<Record<(typeof LANES)[number], string>> = {
-  nonRootRing3: 'P',
-  nonRootRing0: 'K',
-  rootRing0: 'H',
-  rootRing3: 'V',
-};
-const LANES_OF: Readonly<Record<ChainMode, readonly number[]>> = {
-  nonRootRing3: [0],
-  nonRootRing0: [1],
-  inside: [1, 2],
-  rootRing0: [2],
-  rootRing3: [3],
-};
 /** Of ECMA-48: bright ones, for light and dark. */
 const COLOURS: Readonly<Record<ChainMode, number>> = {
   nonRootRing3: 36,
@@ -178,7 +164,7 @@ class Text {
     const [first = '', ...more] = wrap(words.crossings[crossing] + why, this.columns - GUTTER - NUMBER);
     const indent = ' '.repeat(NUMBER);
     return [
-      `${arrow(lane(from.mode, 'from'), lane(to.mode, 'to'))}${indent}${this.#bold(first)}`,
+      `${arrow(laneOf(from.mode, 'from'), laneOf(to.mode, 'to'))}${indent}${this.#bold(first)}`,
       ...more.map((line) => `${' '.repeat(GUTTER)}${indent}${this.#bold(line)}`),
     ];
   }
@@ -186,7 +172,7 @@ class Text {
   #gutter(mode: ChainMode): string {
     const at = LANES_OF[mode];
     const marks = LANES.map((name, index) =>
-      at.includes(index) ? this.#code(`1;${COLOURS[mode]}`, MARKS[name]) : IDLE,
+      at.includes(index) ? this.#code(`1;${COLOURS[mode]}`, LANE_MARKS[name]) : IDLE,
     );
     return `${marks.join(' ')}  `;
   }
@@ -205,11 +191,6 @@ class Text {
 }
 
 const fileName = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
-
-function lane(mode: ChainMode, side: 'from' | 'to'): number {
-  const lanes = LANES_OF[mode];
-  return (side === 'from' ? lanes.at(-1) : lanes[0]) ?? 0;
-}
 
 /** "· ╰─▶ ·": from one lane to another. */
 function arrow(from: number, to: number): string {

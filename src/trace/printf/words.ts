@@ -49,5 +49,44 @@ export interface Words {
     readonly time: string;
     readonly ratio: string;
   };
+  /** Of the page alone. */
+  readonly page: PageWords;
   readonly variantNotes: (variants: readonly PrintfVariant[]) => readonly string[];
+}
+
+export interface PageWords {
+  readonly processor: string;
+  readonly printed: string;
+  readonly modes: string;
+  readonly mode: string;
+  readonly who: string;
+  readonly chain: string;
+  readonly keys: string;
+  readonly clock: string;
+  readonly footer: string;
+  readonly yes: string;
+  readonly no: string;
+  /** Names of what is known of a step, and some values. */
+  readonly facts: {
+    readonly duration: string;
+    readonly start: string;
+    readonly times: string;
+    readonly source: string;
+    readonly line: string;
+    readonly instruction: string;
+    readonly registers: string;
+    readonly reason: string;
+    readonly qualification: string;
+    readonly vectoring: string;
+    readonly direction: string;
+    readonly size: string;
+    readonly string: string;
+    readonly operand: string;
+    readonly immediate: string;
+    readonly port: string;
+    readonly decodedBy: string;
+    readonly sdm: string;
+    readonly apm: string;
+    readonly bytes: (count: number) => string;
+  };
 }
