@@ -113,7 +113,9 @@ const COPY = `
   const { data } = copy.getImageData(0, 0, width, height);
 `;
 
+/** A page without a canvas is painted as soon as it is there. */
 const IS_PAINTED = `(() => {
+  if (document.querySelector('canvas') === null) return true;
   ${COPY}
   return data.some((part) => part > 0);
 })()`;

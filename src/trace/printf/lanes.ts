@@ -55,11 +55,13 @@ const drawing = (...parts: readonly Html[]): Html =>
 export const emptyLanes = (): Html => drawing();
 
 /** The lanes of a detail below a step: the way goes on through it. */
-export const lanesBelow = ({ mode, thread }: PrintfStep): Html =>
-  thread === 'main' ? drawing() : drawing(...LANES_OF[mode].slice(0, 1).map((lane) => vertical(lane, '0', '100%')));
+export const lanesBelow = ({ mode, thread, summed }: PrintfStep): Html =>
+  thread === 'main' || summed !== undefined
+    ? drawing()
+    : drawing(...LANES_OF[mode].slice(0, 1).map((lane) => vertical(lane, '0', '100%')));
 
 /** The lanes of a step: a box in that of its mode; one with a broken edge on another thread, beside the way. */
-export function stepLanes({ mode, thread }: PrintfStep): Html {
+export function stepLanes({ mode, thread, summed }: PrintfStep): Html {
   const lanes = LANES_OF[mode];
   const [first = 0] = lanes;
   const css = MODE_CSS[mode];
@@ -69,7 +71,8 @@ export function stepLanes({ mode, thread }: PrintfStep): Html {
     html`<text class="on-${on}" x="${(first + lanes.length / 2) * LANE}%" y="50%">${marks}</text>`;
   if (thread === 'main') return drawing(html`<rect class="beside" ${box}/>`, letter('beside'));
   return drawing(
-    vertical(first, '0', '100%'),
+    // What is added up has no way through it.
+    ...(summed === undefined ? [vertical(first, '0', '100%')] : []),
     html`<rect class="fill-${css}" ${box}/>`,
     html`<rect fill="url(#pattern-${css})" ${box}/>`,
     letter(css),

@@ -1,9 +1,10 @@
 /** What a printf's page has beside the styles of all pages: four lanes, which go on through every row. */
 export const PAGE_STYLES = `
+:lang(zh) body { font-family: system-ui, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei", sans-serif; }
 .chain { --lane: 104px; padding: 0; overflow: clip; }
 .chain h2 { padding: 16px 18px 0; }
 .chain .keys { padding: 0 18px; }
-.row { display: grid; grid-template-columns: calc(4 * var(--lane)) minmax(0, 1fr); gap: 14px; padding: 0 18px 0 10px; }
+.row { display: grid; grid-template-columns: calc(4 * var(--lane)) minmax(0, 1fr); gap: 14px; padding-left: 10px; padding-right: 18px; }
 .lanes { position: relative; align-self: stretch; }
 .lanes svg { position: absolute; inset: 0; width: 100%; height: 100%; overflow: visible; }
 .lanes .lane { stroke: var(--grid); stroke-width: 1; }
@@ -19,7 +20,7 @@ export const PAGE_STYLES = `
 .laneheads li { padding: 0 4px; color: var(--muted); }
 .laneheads li b { color: var(--ink); }
 .step { margin: 0; border-bottom: 1px solid var(--grid); }
-.step > summary { list-style: none; font-weight: 400; padding: 0; min-height: 46px; }
+.step > summary { list-style: none; font-weight: 400; padding-top: 0; padding-bottom: 0; min-height: 46px; }
 .step > summary::-webkit-details-marker { display: none; }
 .step > summary:hover, .step[open] > summary { background: var(--page); }
 .step > summary:focus-visible { outline-offset: -2px; }
@@ -39,10 +40,10 @@ export const PAGE_STYLES = `
 .part .words { align-content: end; display: grid; padding: 14px 0 4px; font-weight: 600; }
 .variants .note, .clock p { max-width: 80em; }
 @media (max-width: 720px) {
-  .chain { --lane: 24px; }
+  .chain { --lane: 20px; }
   .chain h2 { padding: 14px 12px 0; }
   .chain .keys { padding: 0 12px; }
-  .row { gap: 8px; padding: 0 12px 0 6px; }
+  .row { gap: 8px; padding-left: 6px; padding-right: 12px; }
   .laneheads span { display: none; }
   .step .words { grid-template-columns: 1.7em minmax(0, 1fr) auto; }
   .step .known { padding-left: 0; }

@@ -65,7 +65,7 @@ function modesTable({ modes }: PrintfResult, words: Words): Html {
     const mark = mode === 'inside' ? `${LANE_MARKS.nonRootRing0} ${LANE_MARKS.rootRing0}` : LANE_MARKS[mode];
     return html`<tr><th scope="row">${swatch(MODE_CSS[mode])}<b>${mark}</b> ${name}</th><td>${who}</td><td class="number">${duration(modes[mode] ?? 0)}</td></tr>`;
   };
-  return html`<table><thead><tr><th scope="col">${words.page.mode}</th><th scope="col">${words.page.who}</th><th scope="col" class="number">${words.timesOfRun}</th></tr></thead><tbody>${shown.map(row)}</tbody></table>`;
+  return html`<table class="wide"><thead><tr><th scope="col">${words.page.mode}</th><th scope="col">${words.page.who}</th><th scope="col" class="number">${words.timesOfRun}</th></tr></thead><tbody>${shown.map(row)}</tbody></table>`;
 }
 
 function laneHeads(words: Words): Html {

@@ -113,7 +113,7 @@ export const CHINESE: Words = {
       instruction: '指令',
       registers: '寄存器',
       reason: '退出原因',
-      qualification: '退出限定（exit qualification）',
+      qualification: '退出限定',
       vectoring: 'IDT 向量化信息',
       direction: '方向',
       size: '访问宽度',
