@@ -119,11 +119,16 @@ export class ExitRing {
     return ended === 0 ? undefined : { entered: this.#counts[RUN_ENTERED] ?? 0, ended };
   }
 
-  /** Takes all exits that are there now and complete, oldest first: the last one is not before KVM_RUN is called again. */
-  drain(take: (exit: RawExit) => void): void {
-    const head = Atomics.load(this.#cells, HEAD);
-    for (let tail = Atomics.load(this.#cells, TAIL); tail !== head; ) {
-      take(this.#read((tail & this.#mask) * RECORD_BYTES));
+  /** Exits that are there now and complete: the last one is not before KVM_RUN is called again. */
+  get waiting(): number {
+    return (Atomics.load(this.#cells, HEAD) - Atomics.load(this.#cells, TAIL)) >>> 0;
+  }
+
+  /** Takes so many of those that wait, oldest first. */
+  take(count: number, use: (exit: RawExit) => void): void {
+    let tail = Atomics.load(this.#cells, TAIL);
+    for (let left = count; left > 0; left--) {
+      use(this.#read((tail & this.#mask) * RECORD_BYTES));
       tail = (tail + 1) | 0;
       Atomics.store(this.#cells, TAIL, tail);
     }

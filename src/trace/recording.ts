@@ -14,6 +14,8 @@ import { Returns } from './returns.js';
 
 /** How often the rings are emptied. */
 const DRAIN_MS = 50;
+/** Of a vCPU, in one turn of the event loop. */
+const MOST_AT_ONCE = 4096;
 /** A guest chooses at how many places it makes exits. */
 const MOST_INSTRUCTIONS = 0x10000;
 
@@ -91,16 +93,23 @@ export class Recording {
     return this.#instructions.get(rip);
   }
 
-  /** Hands on what has come. It is done by itself twenty times a second. */
+  /**
+   * Hands on what has come; of very much a part, and then what else the process has to do has its turn. It is done by
+   * itself twenty times a second.
+   */
   drain(): void {
-    // What the rings hold happened before: so the kernel's events of it are there when they are read next.
-    this.#cpus.forEach(({ waiting, ring }) => {
-      ring.drain((raw) => waiting.push(copyOf(raw)));
-    });
+    if (this.#end === undefined && this.#handOn()) setImmediate(() => this.drain());
+  }
+
+  /** Returns whether there is more. */
+  #handOn(): boolean {
+    // What the rings hold now happened before: so the kernel's events of it are there when they are read next.
+    const counts = this.#cpus.map(({ ring }) => Math.min(ring.waiting, MOST_AT_ONCE));
     this.#kernel?.drain(this.machine.vcpuThreads, this.toNs);
     this.#cpus.forEach((cpu, index) => {
-      for (const raw of cpu.waiting.splice(0)) this.#hand(this.#eventOf(raw, cpu, index));
+      cpu.ring.take(counts[index] ?? 0, (raw) => this.#hand(this.#eventOf(raw, cpu, index)));
     });
+    return counts.includes(MOST_AT_ONCE);
   }
 
   #hand(event: ExitEvent): void {
@@ -111,7 +120,7 @@ export class Recording {
   finish(): RecordingEnd {
     if (this.#end !== undefined) return this.#end;
     clearInterval(this.#timer);
-    this.drain();
+    while (this.#handOn());
     const kernelEventsLost = this.#kernel?.lost ?? 0;
     this.#cpus.forEach(({ ring }, index) => {
       const rest = this.#kernel?.exitsUntil(index, Number.POSITIVE_INFINITY);
@@ -130,28 +139,24 @@ export class Recording {
     return this.#end;
   }
 
-  #eventOf(raw: Waiting, cpu: CpuReader, index: number): ExitEvent {
-    const { number, reason, detail, place } = raw;
-    const { bits, cpl } = place ?? this.#code.placeAt(raw.rip) ?? UNKNOWN_PLACE;
+  #eventOf(raw: RawExit, cpu: CpuReader, index: number): ExitEvent {
+    const { number, page, place } = raw;
     if (place !== undefined) this.#code.learn(raw.rip, place);
+    const { bits, cpl } = place ?? this.#code.placeAt(raw.rip) ?? UNKNOWN_PLACE;
     cpu.next = number + 1;
     const returnedNs = this.toNs(raw.returned);
     const hardware = this.#kernel?.exitsUntil(index, returnedNs);
-    const access = raw.access && { ...raw.access, device: this.machine.deviceAt(raw.access.bus, raw.access.address) };
-    const { rip, ripIs, continued, instruction } = cpu.returns.next({
-      reason,
-      access,
-      rip: raw.rip,
-      rcx: raw.rcx,
-      hardware,
-    });
+    const access = this.#accessOf(page, raw.data);
+    const reason = exitLabel(page.exitReason);
+    const known = { reason, access, rip: raw.rip, rcx: raw.rcx, hardware };
+    const { rip, ripIs, continued, instruction } = cpu.returns.next(known);
     if (instruction && this.#instructions.size < MOST_INSTRUCTIONS) this.#instructions.set(rip, instruction);
     return {
       cpu: index,
       number,
       reason,
       access,
-      detail,
+      detail: access ? undefined : exitDetail(page),
       rip,
       ripIs,
       bits,
@@ -163,13 +168,29 @@ export class Recording {
       hardware,
     };
   }
+
+  #accessOf(page: RunPage, data: bigint): Access | undefined {
+    const isPio = page.exitReason === KVM_EXIT_IO;
+    if (!isPio && page.exitReason !== KVM_EXIT_MMIO) return undefined;
+    const bus = isPio ? 'pio' : 'mmio';
+    const address = isPio ? page.ioPort : page.mmioAddress;
+    const size = isPio ? page.ioSize : page.mmioLength;
+    return {
+      bus,
+      write: isPio ? page.ioIsOut : page.mmioIsWrite,
+      address,
+      size,
+      count: isPio ? page.ioCount : 1,
+      value: BigInt.asUintN(size * 8, data),
+      device: this.machine.deviceAt(bus, address),
+    };
+  }
 }
 
 /** Of an exit whose mode could not be read: KVM refused. */
 const UNKNOWN_PLACE = { bits: 64, cpl: 0 } as const;
 
 class CpuReader {
-  readonly waiting: Waiting[] = [];
   /** The number of the next exit. */
   next = 0;
 
@@ -177,26 +198,4 @@ class CpuReader {
     readonly ring: ExitRing,
     readonly returns: Returns,
   ) {}
-}
-
-/** A raw exit that stays when the next one is read. */
-type Waiting = Omit<RawExit, 'page' | 'data'> &
-  Pick<ExitEvent, 'reason' | 'detail'> & { access: Omit<Access, 'device'> | undefined };
-
-function copyOf({ page, data, ...raw }: RawExit): Waiting {
-  const { exitReason } = page;
-  const access = accessOf(page, data);
-  return { ...raw, reason: exitLabel(exitReason), detail: access ? undefined : exitDetail(page), access };
-}
-
-function accessOf(page: RunPage, data: bigint): Omit<Access, 'device'> | undefined {
-  if (page.exitReason === KVM_EXIT_IO) {
-    const { ioIsOut: write, ioPort: address, ioSize: size, ioCount: count } = page;
-    return { bus: 'pio', write, address, size, count, value: BigInt.asUintN(size * 8, data) };
-  }
-  if (page.exitReason === KVM_EXIT_MMIO) {
-    const { mmioIsWrite: write, mmioAddress: address, mmioLength: size } = page;
-    return { bus: 'mmio', write, address, size, count: 1, value: BigInt.asUintN(size * 8, data) };
-  }
-  return undefined;
 }

@@ -45,7 +45,7 @@ const out = (value: number): PartialValue<typeof kvmRun> => {
 
 function drained(ring: ExitRing): Pick<RawExit, 'number' | 'handled'>[] {
   const taken: Pick<RawExit, 'number' | 'handled'>[] = [];
-  ring.drain(({ number, handled }) => taken.push({ number, handled }));
+  ring.take(ring.waiting, ({ number, handled }) => taken.push({ number, handled }));
   return taken;
 }
 
@@ -58,7 +58,7 @@ describe('the ring of exits', () => {
     record.setBigUint64(80, 0x41n, true);
     writer.close();
     let seen = 0;
-    ring.drain(({ page, data, rip, entered, returned, place }) => {
+    ring.take(ring.waiting, ({ page, data, rip, entered, returned, place }) => {
       seen++;
       expect([page.exitReason, page.ioPort, page.ioSize, page.ioIsOut]).toEqual([KVM_EXIT_IO, 0x3f8, 1, true]);
       expect([data, rip, entered, returned]).toEqual([0x41n, 0xffffffff81000000n, 0, 50]);
@@ -78,7 +78,7 @@ describe('the ring of exits', () => {
     record.setUint32(104, 0x80000001, true);
     record.setUint32(112, 0x500, true);
     writer.close();
-    new ExitRing(writer.buffer).drain(({ place }) => {
+    new ExitRing(writer.buffer).take(1, ({ place }) => {
       expect(place).toEqual({
         cpl: 3,
         bits: 64,
@@ -108,7 +108,7 @@ describe('the ring of exits', () => {
     writer.open(0, { exitReason: KVM_EXIT_MMIO, exit: { mmio } } as PartialValue<typeof kvmRun>);
     writer.page.bytes.set([9, 8, 7, 6], writer.page.mmioDataOffset);
     finishRecording(writer.buffer, writer.page, 777);
-    ring.drain(({ data, handled }) => {
+    ring.take(ring.waiting, ({ data, handled }) => {
       expect([data & 0xffffffffn, handled]).toEqual([0x06070809n, 777]);
     });
     expect.assertions(2);
