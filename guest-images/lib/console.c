@@ -12,22 +12,6 @@ void put_char(char c) {
   out8(UART_DATA, (uint8_t)c);
 }
 
-void put_text(const char *text) {
-  while (*text != '\0') put_char(*text++);
-}
-
-static void put_digits(uint64_t value, unsigned base) {
-  if (value >= base) put_digits(value / base, base);
-  put_char("0123456789abcdef"[value % base]);
-}
-
-void put_decimal(uint64_t value) { put_digits(value, 10); }
-
-void put_hex(uint64_t value) {
-  put_text("0x");
-  put_digits(value, 16);
-}
-
 _Noreturn void finish(uint8_t value) {
   out8(DEBUG_EXIT, value);
   for (;;) asm volatile("cli; hlt");

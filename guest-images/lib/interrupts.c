@@ -1,10 +1,11 @@
-/* The interrupt descriptor table in 64-bit mode (SDM 3A, 6.14), and one handler for each exception. */
+/* The interrupt descriptor table (SDM 3A, 6.11; 6.14 in 64-bit mode), and one handler for each exception. */
 #include "interrupts.h"
 #include "console.h"
 
 #define VECTORS 256
 #define CODE_SELECTOR 0x08
 #define INTERRUPT_GATE 0x8e /* present, ring 0: interrupts are off in the handler */
+#define FOR_RING_3 0x60
 #define PAGE_FAULT 14
 #define RING 3 /* in a code selector */
 
@@ -14,8 +15,10 @@ struct gate {
   uint8_t ist;
   uint8_t type;
   uint16_t offset_16;
+#ifdef __x86_64__
   uint32_t offset_32;
   uint32_t reserved;
+#endif
 };
 
 static struct gate idt[VECTORS];
@@ -33,8 +36,8 @@ static const char *const names[32] = {
     [20] = "virtualization",      [21] = "control protection",
 };
 
-static _Noreturn void report(uint8_t vector, uint64_t error_code, const struct frame *frame) {
-  uint64_t cr2;
+static _Noreturn void report(uint8_t vector, uintptr_t error_code, const struct frame *frame) {
+  uintptr_t cr2;
   asm volatile("mov %%cr2, %0" : "=r"(cr2));
   put_text("exception ");
   put_decimal(vector);
@@ -58,7 +61,7 @@ static _Noreturn void report(uint8_t vector, uint64_t error_code, const struct f
 #define WITHOUT_CODE(vector) \
   static INTERRUPT exception_##vector(struct frame *frame) { report(vector, 0, frame); }
 #define WITH_CODE(vector) \
-  static INTERRUPT exception_##vector(struct frame *frame, uint64_t code) { report(vector, code, frame); }
+  static INTERRUPT exception_##vector(struct frame *frame, uintptr_t code) { report(vector, code, frame); }
 #define EACH_EXCEPTION(without, with)                                                                              \
   without(0) without(1) without(2) without(3) without(4) without(5) without(6) without(7) with(8) with(10)         \
   with(11) with(12) with(13) with(14) without(16) with(17) without(18) without(19) without(20) with(21)
@@ -70,9 +73,13 @@ void handle_vector(uint8_t vector, uintptr_t handler) {
       .selector = CODE_SELECTOR,
       .type = INTERRUPT_GATE,
       .offset_16 = (uint16_t)(handler >> 16),
+#ifdef __x86_64__
       .offset_32 = (uint32_t)(handler >> 32),
+#endif
   };
 }
+
+void open_vector(uint8_t vector) { idt[vector].type |= FOR_RING_3; }
 
 void load_interrupts(void) {
   const struct __attribute__((packed)) {
@@ -82,8 +89,12 @@ void load_interrupts(void) {
   asm volatile("lidt %0" : : "m"(pointer));
 }
 
-void setup_interrupts(void) {
+void handle_exceptions(void) {
 #define SET(vector) handle_vector(vector, (uintptr_t)exception_##vector);
   EACH_EXCEPTION(SET, SET)
+}
+
+void setup_interrupts(void) {
+  handle_exceptions();
   load_interrupts();
 }

@@ -15,7 +15,7 @@ struct start_info {
 
 /* The command line, empty where there is none. */
 static inline const char *command_line(const struct start_info *info) {
-  return info->cmdline_paddr == 0 ? "" : (const char *)info->cmdline_paddr;
+  return info->cmdline_paddr == 0 ? "" : (const char *)(uintptr_t)info->cmdline_paddr;
 }
 
 /* Whether `word` is one of the words of the text, which spaces divide. */

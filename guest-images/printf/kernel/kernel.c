@@ -6,6 +6,7 @@
  * command line the driver sends up to 16 bytes by one string instruction: 1 IN for all of them.
  */
 #include "lib/interrupts.h"
+#include "lib/segments.h"
 #include "lib/start-info.h"
 #include "printf/kernel/kernel.h"
 #include "printf/stamps.h"

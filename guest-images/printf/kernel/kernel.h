@@ -10,9 +10,6 @@
 extern const char program_code[], program_constants[], program_data[], program_end[];
 extern const char program_stack[], program_stack_end[];
 
-/* segments.c */
-void setup_segments(void);
-
 /* paging.c */
 void protect_memory(void);
 

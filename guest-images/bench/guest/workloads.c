@@ -1,0 +1,20 @@
+/* All that the guest can run. */
+#include "bench/cpu/table.h"
+#include "bench/guest/guest.h"
+
+const struct workload workloads[] = {
+    {"exits.out", prepare_out, run_out},
+    {"exits.in", prepare_in, run_in},
+    {"exits.string-out", prepare_out, run_string_out},
+    {"exits.mmio-read", NULL, run_mmio_read},
+    {"exits.mmio-write", NULL, run_mmio_write},
+    {"exits.cpuid", NULL, run_cpuid},
+    {"exits.halt", prepare_halt, run_halt},
+    {"exits.hypercall", prepare_hypercall, run_hypercall},
+    {"exits.in-kernel", NULL, run_in_kernel},
+    {"exits.coalesced", NULL, run_coalesced},
+    {"exits.ioeventfd", NULL, run_ioeventfd},
+    CPU_WORKLOADS,
+    {"serial.bytes", NULL, run_serial},
+    {0},
+};
