@@ -1,0 +1,59 @@
+import { execFileSync } from 'node:child_process';
+import { describe, expect, it } from 'vitest';
+import { benchCommandLine } from '../../../src/bench/guest-disk.js';
+import { parseBenchOutput } from '../../../src/bench/guest-output.js';
+import { serialBytes, WORKLOADS, workloadNamed } from '../../../src/bench/workloads.js';
+
+const NATIVE = new URL('../../../build/guest-images/bench-native', import.meta.url).pathname;
+const COUNTS = [1, 2, 3, 255, 1024, 1025, 2500];
+
+/** FIRST × 31^n + Σ value(i) × 31^(n - 1 - i), in whole numbers, then modulo 2^32. */
+function mixed(count: number, valueAt: (i: number) => number): number {
+  let sum = 31n ** BigInt(count);
+  for (let i = 0; i < count; i++) sum += BigInt(valueAt(i)) * 31n ** BigInt(count - 1 - i);
+  return Number(sum % 2n ** 32n);
+}
+
+const numbers = (count: number) => mixed(count, (i) => i);
+const readBack = (count: number) => (numbers(count) * 31 + (numbers(count - 1) % 256)) % 2 ** 32;
+
+describe('the checksums', () => {
+  it.each([
+    ['exits.out', readBack],
+    ['exits.string-out', readBack],
+    ['exits.in', (count: number) => mixed(count, () => 0xa5)],
+    ['exits.in-kernel', (count: number) => mixed(count, () => 0xfb)],
+    ['exits.cpuid', (count: number) => mixed(count, () => 1)],
+    ['exits.halt', (count: number) => mixed(count, () => 1)],
+    ['exits.mmio-write', numbers],
+    ['exits.ioeventfd', numbers],
+    ['serial.bytes', (count: number) => mixed(count, (i) => serialBytes(count).charCodeAt(i))],
+  ])('of %s are what the definition says', (name, reference) => {
+    const counts = [1, 2, 64, 65, 500];
+    const workload = workloadNamed(name);
+    expect(counts.map((count) => workload?.checksum(count))).toEqual(counts.map(reference));
+  });
+
+  it("of the processor's workloads are those of the program in C", () => {
+    const names = WORKLOADS.filter(({ kind }) => kind === 'processor').map(({ name }) => name);
+    const asked = names.flatMap((name) => COUNTS.map((count) => ({ name, count })));
+    const text = execFileSync(NATIVE, benchCommandLine(asked).split(' '), { encoding: 'latin1' });
+    const { where, bits, results } = parseBenchOutput(text, asked);
+    expect({ where, bits }).toEqual({ where: 'native', bits: 64 });
+    expect(results.filter(({ outcome }) => outcome !== 'ran')).toEqual([]);
+  });
+
+  it('differ with each iteration', () => {
+    for (const { checksum } of WORKLOADS) {
+      const sums = Array.from({ length: 300 }, (_, i) => checksum(i + 1));
+      expect(new Set(sums).size).toBe(sums.length);
+    }
+  });
+});
+
+describe('the workloads', () => {
+  it('have names of their own, and counts to begin with', () => {
+    expect(new Set(WORKLOADS.map(({ name }) => name)).size).toBe(WORKLOADS.length);
+    expect(WORKLOADS.every(({ firstCount }) => Number.isInteger(firstCount) && firstCount > 0)).toBe(true);
+  });
+});
