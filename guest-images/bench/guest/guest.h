@@ -32,6 +32,7 @@ uint32_t run_mmio_write(uint32_t count);
 uint32_t run_cpuid(uint32_t count);
 const char *prepare_hypercall(void);
 uint32_t run_hypercall(uint32_t count);
+const char *prepare_in_kernel(void);
 uint32_t run_in_kernel(uint32_t count);
 uint32_t run_coalesced(uint32_t count);
 uint32_t run_ioeventfd(uint32_t count);

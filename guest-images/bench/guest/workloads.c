@@ -11,7 +11,7 @@ const struct workload workloads[] = {
     {"exits.cpuid", NULL, run_cpuid},
     {"exits.halt", prepare_halt, run_halt},
     {"exits.hypercall", prepare_hypercall, run_hypercall},
-    {"exits.in-kernel", NULL, run_in_kernel},
+    {"exits.in-kernel", prepare_in_kernel, run_in_kernel},
     {"exits.coalesced", NULL, run_coalesced},
     {"exits.ioeventfd", NULL, run_ioeventfd},
     CPU_WORKLOADS,
