@@ -1,9 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { benchCommandLine, benchDisk } from '../../src/bench/guest-disk.js';
+import { parseBenchOutput } from '../../src/bench/guest-output.js';
+import { WORKLOADS } from '../../src/bench/workloads.js';
 import { Qmp } from '../../src/host/qmp.js';
 import { ensurePackages } from '../../src/setup/packages.js';
 import {
@@ -114,7 +117,8 @@ function start(image: string, boot: readonly string[] = ['-kernel', join(IMAGES,
   };
 }
 
-const floppy = (image: string) => ['-boot', 'a', '-drive', `format=raw,if=floppy,file=${join(IMAGES, `${image}.bin`)}`];
+const floppyFile = (file: string) => ['-boot', 'a', '-drive', `format=raw,if=floppy,file=${file}`];
+const floppy = (image: string) => floppyFile(join(IMAGES, `${image}.bin`));
 
 function startKernel({ image, commandLine, cpus = 1 }: Kernel): Guest {
   const append = commandLine === undefined ? [] : ['-append', commandLine];
@@ -139,6 +143,14 @@ async function press(monitor: Qmp, stroke: string): Promise<void> {
   const events = [...keys.map((key) => event(key, true)), ...keys.reverse().map((key) => event(key, false))];
   await monitor.run('input-send-event', { events });
 }
+
+/** A way to start the benchmark's guest with a command line. */
+const benchKernel = (image: string) => (line: string) => ['-kernel', join(IMAGES, `${image}.elf`), '-append', line];
+const benchFloppy = (line: string) => {
+  const file = join(scratch, 'bench.img');
+  writeFileSync(file, benchDisk(readFileSync(join(IMAGES, 'bench.img')), line));
+  return floppyFile(file);
+};
 
 describe('[qemu] our guests', () => {
   it.each(ENDING_GUESTS)('$image prints its line and ends', async ({ image, output, status = 0 }) => {
@@ -178,6 +190,22 @@ describe('[qemu] our guests', () => {
     const guest = start('registers');
     expect(await guest.ended).toBe(1);
     expect(guest.output().toString().split('\n')).toEqual(registersOutputInQemu().split('\n'));
+  });
+
+  it.each([
+    { how: 'as a 64-bit kernel', bits: 64, choice: {}, boot: benchKernel('bench') },
+    { how: 'as a 32-bit kernel', bits: 32, choice: {}, boot: benchKernel('bench32') },
+    { how: 'from its disk', bits: 64, choice: {}, boot: benchFloppy },
+    { how: 'from its disk, in 32-bit mode', bits: 32, choice: { bits: 32 }, boot: benchFloppy },
+  ] as const)('bench runs every workload $how', async ({ bits, choice, boot }) => {
+    const asked = WORKLOADS.map(({ name }) => ({ name, count: 100 }));
+    const guest = start('bench', boot(benchCommandLine(asked, choice)));
+    expect(await guest.ended).toBe(1);
+    const output = parseBenchOutput(guest.output().toString('latin1'), asked);
+    expect(output.bits).toBe(bits);
+    expect(asked.filter((_, i) => output.results[i]?.outcome !== 'ran').map(({ name }) => name)).toEqual([
+      'exits.hypercall',
+    ]);
   });
 
   it('keyboard gets every stroke, by asking and by interrupt', async () => {
