@@ -40,9 +40,15 @@ export class LineTable {
 
   at(rip: bigint): SourceLine | undefined {
     const { rows } = this.json;
-    const next = rows.findIndex(([address]) => BigInt(address) > rip);
-    const [, file, line] = rows.at(next < 0 ? -1 : next - 1) ?? [];
-    if (next === 0 || file === undefined || line === undefined) return undefined;
+    const address = Number(rip);
+    let next = 0;
+    for (let end = rows.length; next < end; ) {
+      const middle = (next + end) >> 1;
+      if ((rows[middle]?.[0] ?? 0) <= address) next = middle + 1;
+      else end = middle;
+    }
+    const [, file, line] = rows[next - 1] ?? [];
+    if (file === undefined || line === undefined) return undefined;
     return this.#line(file, line);
   }
 

@@ -82,7 +82,7 @@ export function printfChain(input: ChainInput): Chain | undefined {
         input.writes,
         called.ns,
       ),
-      ...summed(between.map((piece) => steps.of(piece))),
+      ...summed(between.map((piece) => steps.timesOf(piece))),
       ...after.map((piece) => steps.of(piece)),
     ],
     rest: {
@@ -133,20 +133,29 @@ class Steps {
     private readonly calledNs: number,
   ) {}
 
-  of(piece: Piece): PrintfStep {
-    const { mode, fromNs, toNs, stamp, hardware } = piece;
-    const what = nameOf(piece);
-    const isGuests = mode === 'nonRootRing3' || mode === 'nonRootRing0' || what === 'accessToReturn';
+  /** What a sum needs. */
+  timesOf(piece: Piece): PrintfStep {
+    const { mode, fromNs, toNs, hardware } = piece;
     return {
       mode,
-      what,
+      what: nameOf(piece),
       ns: rounded(toNs - fromNs),
       startNs: rounded(fromNs - this.calledNs),
       thread: 'vcpu',
+      ...(hardware ? { exit: exitOf(hardware) } : {}),
+    };
+  }
+
+  of(piece: Piece): PrintfStep {
+    const { mode, stamp, hardware } = piece;
+    const times = this.timesOf(piece);
+    const { what } = times;
+    const isGuests = mode === 'nonRootRing3' || mode === 'nonRootRing0' || what === 'accessToReturn';
+    return {
+      ...times,
       ...(isGuests && piece.start.at === 'entry' && piece.start.kept !== undefined ? { resumed: true } : {}),
       ...(isGuests && stamp ? this.#guestPart(what, stamp, piece) : {}),
       ...(what === 'kvmKeepsExit' && hardware ? codeOf(this.input.code.at(hardware.rip)) : {}),
-      ...(hardware ? { exit: exitOf(hardware) } : {}),
     };
   }
 

@@ -13,6 +13,8 @@ export interface CodePlace {
 
 /** The printf guest's code, disassembled from its memory as it is after the run, beside its source. */
 export class GuestSource {
+  readonly #places = new Map<bigint, CodePlace>();
+
   /** @param memory where the guest's addresses are its physical ones */
   constructor(
     private readonly memory: GuestMemory,
@@ -21,7 +23,11 @@ export class GuestSource {
 
   /** An instruction, and the line that it comes from. */
   at(rip: bigint): CodePlace {
-    return { rip, source: this.lines.at(rip), instruction: this.#decode(rip) };
+    const known = this.#places.get(rip);
+    if (known !== undefined) return known;
+    const place = { rip, source: this.lines.at(rip), instruction: this.#decode(rip) };
+    this.#places.set(rip, place);
+    return place;
   }
 
   /** What a stamp announces: the line below it, and the first instruction after its own that comes from there. */
@@ -34,9 +40,10 @@ export class GuestSource {
     return first ?? { rip, source, instruction: undefined };
   }
 
-  /** The first instruction of a name, from a place on. */
+  /** The first instruction of a name, from a place on: where the code leads, else as it lies there. */
   find(rip: bigint, mnemonic: string): CodePlace | undefined {
-    return this.#find(rip, false, ({ instruction }) => instruction?.text.split(' ').includes(mnemonic) === true);
+    const isIt = ({ instruction }: CodePlace) => instruction?.text.split(' ').includes(mnemonic) === true;
+    return this.#find(rip, true, isIt) ?? this.#find(rip, false, isIt);
   }
 
   /** The same, from a symbol on. */
