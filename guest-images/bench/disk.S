@@ -43,9 +43,10 @@ main:
         mov     %ax, %es
         mov     %ax, %ss
         mov     $start, %sp
-        sti
         cld
         mov     %dl, drive
+
+        /* Interrupts are off: a BIOS with a serial console sends its own last bytes by its timer. */
         mov     $COM1_LCR, %dx
         mov     $LCR_DLAB | LCR_8_BITS, %al
         out     %al, %dx
@@ -53,13 +54,14 @@ main:
         mov     $DIVISOR_115200, %al
         out     %al, %dx
         inc     %dx
-        dec     %ax
+        xor     %al, %al
         out     %al, %dx
         mov     $COM1_LCR, %dx
         mov     $LCR_8_BITS, %al
         out     %al, %dx
         mov     $word_boot, %si
         call    print
+        sti
 
         /* Where a sector is, follows from the drive's heads and sectors. This call changes es and di. */
         mov     $READ_GEOMETRY, %ah

@@ -218,7 +218,10 @@ const byName = new Map(WORKLOADS.map((workload) => [workload.name, workload]));
 
 export const workloadNamed = (name: string): Workload | undefined => byName.get(name);
 
-/** Those that would end or hang a guest on `kvm_pvm`, which interprets ring 0 and does not know every instruction. */
+/**
+ * Those that would end or hang a guest on `kvm_pvm`, which interprets ring 0 and does not know every instruction. The
+ * 32-bit build does not run there at all: it has no paging outside of long mode.
+ */
 export const BEYOND_KVM_PVM: ReadonlyMap<string, string> = new Map([
   ['exits.hypercall', 'kvm_pvm stays at VMCALL for ever'],
   ['cpu.floating-point', 'kvm_pvm cannot emulate SSE arithmetic in ring 0'],

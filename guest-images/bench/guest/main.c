@@ -73,6 +73,7 @@ void main(const struct start_info *info) {
   char vendor[13];
   setup();
   read_vendor(vendor);
+  put_char('\n'); /* a firmware may have left a line without an end */
   run_workloads(command_line(info), vendor);
   end();
 }
