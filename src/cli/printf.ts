@@ -32,7 +32,7 @@ const STDOUT = 1;
  * @throws VmError
  */
 export async function printfCommand(options: PrintfOptions): Promise<number> {
-  const { host, why } = chooseHost(options.host, true, 'vtx');
+  const { host, why } = chooseHost(options.host, true, 'vtx', 'show VM exits');
   if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
   const result = host === 'local' ? await here() : await there(host);
   if (typeof result === 'number') return result;
