@@ -1,3 +1,4 @@
+import { duration } from '../html/format.js';
 import type { PrintfVariant } from './result.js';
 
 /** What string I/O made of the line that is printed at once. */
@@ -19,6 +20,9 @@ export function stringIoFacts(variants: readonly PrintfVariant[]): StringIoFacts
     keptIoExits: string?.keptIoExits ?? null,
   };
 }
+
+/** A time that may not have been measured. */
+export const measured = (ns: number | undefined): string => (ns === undefined ? '–' : duration(ns));
 
 /** 'h', or 0x0a. */
 export function characterOf(byte = 0): string {

@@ -3,6 +3,7 @@ import { type Html, html } from '../html/escape.js';
 import { duration } from '../html/format.js';
 import { patterns, swatch } from '../html/tables.js';
 import { crossingBetween } from './crossing.js';
+import { measured } from './facts.js';
 import { crossingLanes, emptyLanes, LANE_MARKS, LANES, lanesBelow, MODE_CSS, stepLanes } from './lanes.js';
 import { type Language, wordsOf } from './languages.js';
 import { PAGE_STYLES } from './page-styles.js';
@@ -63,7 +64,7 @@ function modesTable({ modes }: PrintfResult, words: Words): Html {
   const row = (mode: ChainMode) => {
     const { name, who } = words.modes[mode];
     const mark = mode === 'inside' ? `${LANE_MARKS.nonRootRing0} ${LANE_MARKS.rootRing0}` : LANE_MARKS[mode];
-    return html`<tr><th scope="row">${swatch(MODE_CSS[mode])}<b>${mark}</b> ${name}</th><td>${who}</td><td class="number">${duration(modes[mode] ?? 0)}</td></tr>`;
+    return html`<tr><th scope="row">${swatch(MODE_CSS[mode])}<b>${mark}</b> ${name}</th><td>${who}</td><td class="number">${measured(modes[mode])}</td></tr>`;
   };
   return html`<table class="wide"><thead><tr><th scope="col">${words.page.mode}</th><th scope="col">${words.page.who}</th><th scope="col" class="number">${words.timesOfRun}</th></tr></thead><tbody>${shown.map(row)}</tbody></table>`;
 }

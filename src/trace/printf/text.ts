@@ -1,6 +1,7 @@
 import { duration } from '../html/format.js';
 import { cut, padEnd, padStart, widthOf, wrap } from './columns.js';
 import { crossingBetween } from './crossing.js';
+import { measured } from './facts.js';
 import { LANE_MARKS, LANES, LANES_OF, laneOf } from './lanes.js';
 import { type Language, wordsOf } from './languages.js';
 import type { PrintfResult, PrintfStep } from './result.js';
@@ -87,7 +88,7 @@ class Text {
     const { modes } = this.result;
     const { words } = this;
     const shown: readonly ChainMode[] = modes.inside === undefined ? LANES : [...LANES, 'inside'];
-    const rows = shown.map((mode) => ({ mode, ...words.modes[mode], time: duration(modes[mode] ?? 0) }));
+    const rows = shown.map((mode) => ({ mode, ...words.modes[mode], time: measured(modes[mode]) }));
     const width = Math.max(...rows.map(({ name }) => widthOf(name)));
     const whoWidth = this.columns - GUTTER - width - TIME - 3;
     return [

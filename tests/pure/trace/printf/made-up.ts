@@ -173,9 +173,8 @@ export function madeUpResult({ hasKernelSide = true }: Pick<MadeUpOptions, 'hasK
     modes: {
       nonRootRing3: 1_000,
       nonRootRing0: 2_000,
-      rootRing0: 3_000,
       rootRing3: 4_000,
-      ...(hasKernelSide ? {} : { inside: 5_000 }),
+      ...(hasKernelSide ? { rootRing0: 3_000 } : { inside: 5_000 }),
     },
     variants: [VARIANT, string, { ...VARIANT, buffering: 'none' }, { ...string, buffering: 'none' }],
   };

@@ -40,6 +40,11 @@ describe('[pure] a printf as text', () => {
     expect(zh).toMatch(/VM 进入/);
   });
 
+  it('does not show as nothing what was not measured', () => {
+    const text = printfText(madeUpResult({ hasKernelSide: false }), { language: 'en', colour: false, columns: 80 });
+    expect(text).toMatch(/^· · H · .* –$/m);
+  });
+
   it('has colours only where they are asked for', () => {
     const text = printfText(madeUpResult(), { language: 'en', colour: true, columns: 80 });
     expect(text).toContain('\x1b[1;36mP\x1b[0m');
