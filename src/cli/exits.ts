@@ -13,7 +13,7 @@ import { Rates } from './rates.js';
 import { whereWeAre, writeReport } from './report.js';
 import { statsText } from './run.js';
 import { runImage } from './run-image.js';
-import { runMachine, tellEnd } from './run-machine.js';
+import { type RunEnd, runMachine, tellEnd } from './run-machine.js';
 import type { RunOptions } from './run-options.js';
 import type { Inside } from './run-there.js';
 import { writeScreenshot } from './screenshot.js';
@@ -84,7 +84,9 @@ async function exitsHere(
   const view = options.screen === true ? undefined : viewOf(watch, options.title);
   const ended = await runMachine(machine, () => view?.front() ?? frontOf(machine, options));
   const wallMs = watch.runMs;
+  watch.stop();
   tellEnd(machine, ended);
+  tellBreak(watch, ended);
   const stats = machine.stats();
   const result = watch.finish(view?.picture.drawingNs ?? 0);
   process.stderr.write(view === undefined ? '' : consoleText(view.console));
@@ -100,6 +102,13 @@ async function exitsHere(
   }
   if (html !== undefined) writeFile(html, pageOf(watch, result, options.title));
   return status;
+}
+
+/** KVM may have moved rip past it: the registers alone do not tell which instruction it was. */
+function tellBreak(watch: Watch, { end }: RunEnd): void {
+  const [vcpu] = watch.machine.postMortem()?.vcpus ?? [];
+  const exit = end.reason === 'break' && vcpu !== undefined ? watch.lastExit(vcpu.id) : undefined;
+  if (exit !== undefined) process.stderr.write(`the exit: ${exit}\n`);
 }
 
 function pageOf({ table }: Watch, { summary, wordsOf, cost }: ExitsResult, title: string): string {

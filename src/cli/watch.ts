@@ -6,11 +6,14 @@ import type { Machine } from '../machine/machine.js';
 import { DEFAULT_MEMORY, type MachineOptions, memorySize } from '../machine/options.js';
 import { HardwareTally } from '../trace/hardware-tally.js';
 import { ExitTable } from '../trace/html/exit-table.js';
+import type { ExitEvent, ExitSink } from '../trace/model.js';
 import { Recording } from '../trace/recording.js';
 import { type ExitSummary, Summary } from '../trace/summary.js';
 import { SymbolTable } from '../trace/symbols.js';
+import { exitWords, hex } from '../trace/words.js';
 import type { InstructionWords } from './exits-rows.js';
 import type { ExitsResult } from './exits-table.js';
+import { printable } from './printable.js';
 import { TraceFile } from './trace-file.js';
 import { mainThreadNs } from './watch-cost.js';
 
@@ -29,6 +32,18 @@ interface Sinks {
   readonly hardware: HardwareTally;
   readonly table: ExitTable | undefined;
   readonly traceFile: TraceFile | undefined;
+  readonly last: LastExits;
+}
+
+/** The last exit of each vCPU. */
+class LastExits implements ExitSink {
+  readonly byCpu = new Map<number, ExitEvent>();
+
+  add(event: ExitEvent): void {
+    this.byCpu.set(event.cpu, event);
+  }
+
+  kept(): void {}
 }
 
 /** A machine whose exits are recorded, added up and written down. */
@@ -50,8 +65,9 @@ export class Watch {
       hardware: new HardwareTally(),
       table: keepsTable ? new ExitTable() : undefined,
       traceFile: trace === undefined ? undefined : new TraceFile(trace, () => void recording?.machine.stop()),
+      last: new LastExits(),
     };
-    const all = [sinks.summary, sinks.hardware, sinks.table, sinks.traceFile];
+    const all = [sinks.summary, sinks.hardware, sinks.table, sinks.traceFile, sinks.last];
     recording = await Recording.of(
       machine,
       all.filter((sink) => sink !== undefined),
@@ -99,6 +115,22 @@ export class Watch {
     return { symbol: this.#symbols.at(address), text: this.#recording.instructionAt(address)?.text };
   }
 
+  /** A vCPU's last exit and its instruction, in words; undefined where it made none. After `stop`. */
+  lastExit(cpu: number): string | undefined {
+    const event = this.#sinks.last.byCpu.get(cpu);
+    if (event === undefined) return undefined;
+    const rip = hex(event.rip);
+    const { symbol, text } = this.wordsOf(rip);
+    const place = symbol === undefined ? rip : `${rip} (${printable(symbol)})`;
+    if (event.ripIs === 'after') return `${exitWords(event)}, by the instruction before ${place}`;
+    return `${exitWords(event)}, by ${text ?? 'the instruction'} at ${place}`;
+  }
+
+  /** The machine has ended: takes the rest. A second call does nothing. */
+  stop(): void {
+    this.#recording.finish();
+  }
+
   /**
    * The machine has ended: takes the rest, completes the trace file, and measures what watching cost.
    * @param drawingNs spent on a live view
@@ -133,9 +165,9 @@ export class Watch {
     };
   }
 
-  /** Whatever happened: gives the kernel's trace back, before the machine is closed. A second call does nothing. */
+  /** Whatever happened: gives the kernel's trace back, before the machine is closed. */
   [Symbol.dispose](): void {
-    this.#recording.finish();
+    this.stop();
   }
 }
 
