@@ -38,9 +38,11 @@ interface RunOptions {
   readonly terminal?: string;
   /** How long the reader of its output sleeps after each piece. */
   readonly delayMs?: number;
+  /** `run` by default. */
+  readonly command?: 'run' | 'exits';
 }
 
-/** `vmlaunch run …` as a user starts it, with a directory for temporary files of its own. */
+/** `vmlaunch run …`, or another command, as a user starts it, with a directory for temporary files of its own. */
 export class Run implements Disposable {
   readonly process: ChildProcess;
   readonly scratch = new Scratch();
@@ -48,8 +50,11 @@ export class Run implements Disposable {
   stderr = '';
   readonly #outputEnded: Promise<unknown>;
 
-  constructor(argv: readonly string[], { stdin = 'ignore', stdout = 'pipe', terminal, delayMs = 0 }: RunOptions = {}) {
-    const words = [process.execPath, BIN, 'run', ...argv];
+  constructor(
+    argv: readonly string[],
+    { stdin = 'ignore', stdout = 'pipe', terminal, delayMs = 0, command = 'run' }: RunOptions = {},
+  ) {
+    const words = [process.execPath, BIN, command, ...argv];
     const [program = '', ...rest] = terminal === undefined ? words : onTerminal(words, terminal);
     this.process = spawn(program, rest, {
       env: this.scratch.env,

@@ -9,7 +9,7 @@ it('hardware exits are counted by who handled them: the last before a return by 
   tally.add(exitEvent({ hardware: [], continued: true }));
   tally.add(exitEvent({ hardware: [timer], continued: true }));
   tally.add(exitEvent({ hardware: undefined }));
-  tally.kept([io, timer], 0);
+  tally.kept([io, timer]);
   expect(Object.entries(tally.byReason)).toEqual([
     ['EXTERNAL_INTERRUPT', { kvm: 4, vmlaunch: 0 }],
     ['IO_INSTRUCTION', { kvm: 1, vmlaunch: 1 }],
