@@ -3,11 +3,12 @@ import { unpacked } from '../boot/load.js';
 import { VmError } from '../errors.js';
 import { fileBytes } from '../machine/image-files.js';
 import type { Machine } from '../machine/machine.js';
-import { DEFAULT_MEMORY, type MachineOptions, memorySize } from '../machine/options.js';
+import { DEFAULT_CPUS, DEFAULT_MEMORY, type MachineOptions, memorySize } from '../machine/options.js';
 import { HardwareTally } from '../trace/hardware-tally.js';
 import { ExitTable } from '../trace/html/exit-table.js';
 import type { ExitEvent, ExitSink } from '../trace/model.js';
 import { Recording } from '../trace/recording.js';
+import { RingSplit, type RingTimes } from '../trace/ring-split.js';
 import { type ExitSummary, Summary } from '../trace/summary.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { exitWords, hex } from '../trace/words.js';
@@ -33,6 +34,8 @@ interface Sinks {
   readonly table: ExitTable | undefined;
   readonly traceFile: TraceFile | undefined;
   readonly last: LastExits;
+  /** For a guest that stamps its own ways between the rings. */
+  readonly rings: { readonly split: RingSplit; readonly stamps: bigint; readonly program: bigint } | undefined;
 }
 
 /** The last exit of each vCPU. */
@@ -60,19 +63,21 @@ export class Watch {
    */
   static async of(machine: MachineOptions, { trace, keepsTable, symbols }: WatchOptions): Promise<Watch> {
     let recording: Recording | undefined;
+    const table = symbols ?? symbolsOf(machine);
     const sinks: Sinks = {
       summary: new Summary(),
       hardware: new HardwareTally(),
       table: keepsTable ? new ExitTable() : undefined,
       traceFile: trace === undefined ? undefined : new TraceFile(trace, () => void recording?.machine.stop()),
       last: new LastExits(),
+      rings: ringsOf(table, machine),
     };
-    const all = [sinks.summary, sinks.hardware, sinks.table, sinks.traceFile, sinks.last];
+    const all = [sinks.summary, sinks.hardware, sinks.table, sinks.traceFile, sinks.last, sinks.rings?.split];
     recording = await Recording.of(
       machine,
       all.filter((sink) => sink !== undefined),
     );
-    return new Watch(recording, sinks, symbols ?? symbolsOf(machine));
+    return new Watch(recording, sinks, table);
   }
 
   private constructor(recording: Recording, sinks: Sinks, symbols: SymbolTable) {
@@ -147,6 +152,7 @@ export class Watch {
     const summary: ExitSummary = {
       ...this.#sinks.summary.result({ lostAtEnd: end.lostAtEnd }),
       kvm: { exits: kvm?.exits ?? null, userspaceExits: exits.total, keptByKvm: end.keptByKvm },
+      modes: { ...own.summary.modes, ...this.#ringTimes() },
     };
     const traced = this.kernelMissing === undefined ? (kvm?.exits ?? 0) : undefined;
     return {
@@ -165,6 +171,14 @@ export class Watch {
     };
   }
 
+  #ringTimes(): RingTimes | undefined {
+    const { rings } = this.#sinks;
+    if (rings === undefined) return undefined;
+    const { memory, tscOffset } = this.machine;
+    const [address, programStart] = [Number(rings.stamps), Number(rings.program)];
+    return rings.split.result({ memory, address, programStart, tscOffset, toNs: this.#recording.toNs });
+  }
+
   /** Whatever happened: gives the kernel's trace back, before the machine is closed. */
   [Symbol.dispose](): void {
     this.stop();
@@ -173,6 +187,13 @@ export class Watch {
 
 function symbolsOf({ image, memory = DEFAULT_MEMORY }: MachineOptions): SymbolTable {
   return SymbolTable.ofImage(unpacked(fileBytes(image, 'image'), memorySize(memory)));
+}
+
+/** The symbols of guest-images/printf/stamps.h. */
+function ringsOf(table: SymbolTable, { cpus = DEFAULT_CPUS }: MachineOptions): Sinks['rings'] {
+  const [stamps, program] = [table.addressOf('stamps'), table.addressOf('program_code')];
+  if (stamps === undefined || program === undefined || cpus > 1) return undefined;
+  return { split: new RingSplit(), stamps, program };
 }
 
 /** A KVM that refuses another machine leaves it unmeasured. */

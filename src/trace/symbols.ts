@@ -49,6 +49,11 @@ export class SymbolTable {
     });
   }
 
+  /** Where it is; undefined where there is no such symbol. */
+  addressOf(name: string): bigint | undefined {
+    return this.#symbols.find((symbol) => symbol.name === name)?.address;
+  }
+
   /** "putc+0x1c", "putc"; undefined where no symbol covers the address. */
   at(address: bigint): string | undefined {
     let low = 0;

@@ -9,7 +9,10 @@ import type { ExitSummary } from '../../src/trace/summary.js';
 import { type Outcome, Run } from './command.js';
 import { ROOT } from './host-support.js';
 
-/** What `vmlaunch exits` counts: of Linux, whose exits are of every kind, and on vtx of one run like the other. */
+/**
+ * What `vmlaunch exits` counts: of Linux, whose exits are of every kind; and on vtx of one run as of the other, with the
+ * guest's time split by ring, since it stamps its own ways between them.
+ */
 const WAIT = { timeout: 15 * 60_000 };
 
 let directory = '';
@@ -50,5 +53,9 @@ describe('[vtx] the exits of a guest', () => {
     const second = await counted('second', argv);
     expect(first.report.recorded).toBeGreaterThan(0);
     expect(second.report).toEqual(first.report);
+    const { nonRoot = 0, nonRootRing3 = 0, nonRootRing0 = 0 } = first.report.modes;
+    expect(nonRootRing3).toBeGreaterThan(0);
+    expect(nonRootRing0).toBeGreaterThan(0);
+    expect(Math.abs(nonRootRing3 + nonRootRing0 - nonRoot)).toBeLessThan(0.02 * nonRoot);
   });
 });
