@@ -10,7 +10,7 @@ export interface WatchCost {
   readonly mainThreadNs: number | undefined;
   /** Of it, the drawing of the live view. */
   readonly drawingNs: number;
-  /** What recording adds to an exit; undefined where its measurement failed. */
+  /** What recording adds to an exit; undefined where it was not measured. */
   readonly recorder: RecorderCost | undefined;
   /** Returns of KVM_RUN that were recorded. */
   readonly recorded: number;
@@ -41,7 +41,8 @@ export function costRows(cost: WatchCost): (readonly [what: string, value: strin
     ];
   };
   const rows: [string, string][] = [];
-  if (measured === undefined) rows.push(['recorder', 'not measured']);
+  if (measured === undefined)
+    rows.push(['recorder', 'not measured: only after a run that ends by itself, on a KVM that allows it']);
   else {
     const { rounds, exits, plainNs, recorder, kernelTrace } = measured;
     rows.push(...addedRows('recorder', recorder, recorded));

@@ -137,11 +137,11 @@ export class Watch {
   }
 
   /**
-   * The machine has ended: takes the rest, completes the trace file, and measures what watching cost.
-   * @param drawingNs spent on a live view
+   * The machine has ended: takes the rest, completes the trace file, and says what watching cost.
+   * @param drawingNs spent on a live view; `measures`: whether there is a second or two to measure the recorder
    * @throws VmError FILE_UNREADABLE
    */
-  finish(drawingNs: number): ExitsResult {
+  finish({ drawingNs, measures }: { drawingNs: number; measures: boolean }): ExitsResult {
     const runNs = this.runMs * 1e6;
     const end = this.#recording.finish();
     const { machine } = this;
@@ -164,7 +164,7 @@ export class Watch {
         runNs,
         mainThreadNs: threadNs === undefined ? undefined : threadNs - (this.#began.threadNs ?? 0),
         drawingNs,
-        recorder: recorderCost(traced !== undefined),
+        recorder: measures ? recorderCost(traced !== undefined) : undefined,
         recorded: summary.recorded,
         traced,
       },
