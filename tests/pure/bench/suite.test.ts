@@ -1,0 +1,201 @@
+import { describe, expect, it } from 'vitest';
+import { arrivalOf, type Engine, type Launch } from '../../../src/bench/engine.js';
+import { runSuite, type SuiteOptions } from '../../../src/bench/suite.js';
+import { type Workload, workloadNamed } from '../../../src/bench/workloads.js';
+
+const NAMES = ['exits.out', 'cpu.integer', 'cpu.branchy'];
+const workload = (name: string): Workload => {
+  const found = workloadNamed(name);
+  if (found === undefined) throw new Error(`no workload ${name}`);
+  return found;
+};
+const WORKLOADS = NAMES.map(workload);
+const TICKS_PER_NS = 2;
+
+/** Time that passes only where something takes it. */
+class FakeTime {
+  ns = 0;
+  readonly now = (): number => this.ns;
+}
+
+interface FakeOptions {
+  /** Of an iteration, by workload. */
+  readonly ns: Readonly<Record<string, number>>;
+  readonly startNs?: number;
+  /** What it prints in place of a workload's result; it ends there with a failure where that is undefined. */
+  readonly instead?: (name: string, launches: number) => string | 'crash' | 'hang' | undefined;
+  readonly missing?: string;
+}
+
+/** An engine that prints what the guest prints, and takes the time that it is told. */
+class FakeEngine implements Engine {
+  launches = 0;
+  readonly commandLines: string[] = [];
+
+  constructor(
+    readonly name: string,
+    private readonly time: FakeTime,
+    private readonly options: FakeOptions,
+  ) {}
+
+  probe(): Promise<{ version: string } | { missing: string }> {
+    const { missing } = this.options;
+    return Promise.resolve(missing === undefined ? { version: '1.0' } : { missing });
+  }
+
+  async launch(commandLine: string, signal: AbortSignal): Promise<Launch> {
+    this.launches++;
+    this.commandLines.push(commandLine);
+    const { ns, startNs = 1e6, instead } = this.options;
+    const start = this.time.ns;
+    const ends: number[] = [];
+    const timesNs: number[] = [];
+    let text = '';
+    const print = (line: string): void => {
+      text += `${line}\n`;
+      ends.push(text.length);
+      timesNs.push(this.time.ns - start);
+    };
+    const done = (failure?: string): Launch => ({ text, ends, timesNs, failure });
+    this.time.ns += startNs;
+    print('bench 1 FakeCpu bits=64');
+    for (const word of commandLine.split(' ')) {
+      const [name = '', count = ''] = word.split('=');
+      const other = instead?.(name, this.launches);
+      if (other === 'crash') return done('ended with status 139');
+      print(`begin ${name} ${count}`);
+      if (other === 'hang') {
+        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        return done('was ended');
+      }
+      const took = (ns[name] ?? 1) * Number(count);
+      this.time.ns += took;
+      if (other === undefined) {
+        const checksum = workload(name).checksum(Number(count)).toString(16).padStart(8, '0');
+        print(`${name} ${count} ${checksum} ${Math.round(took * TICKS_PER_NS)}`);
+      } else print(other);
+    }
+    print('end');
+    return done();
+  }
+}
+
+const NS = { 'exits.out': 2000, 'cpu.integer': 3, 'cpu.branchy': 5 };
+
+function suite(time: FakeTime, engines: readonly Engine[], options: Partial<SuiteOptions> = {}) {
+  const signal = new AbortController().signal;
+  return runSuite({ engines, workloads: WORKLOADS, budgetS: 10, roundNs: 2e5, now: time.now, signal, ...options });
+}
+
+describe('the suite', () => {
+  it('measures each workload on each engine, in turns, and stops when the intervals are narrow', async () => {
+    const time = new FakeTime();
+    const order: string[] = [];
+    const engine = (name: string, factor: number) => {
+      const ns = Object.fromEntries(Object.entries(NS).map(([key, value]) => [key, value * factor]));
+      const fake = new FakeEngine(name, time, { ns });
+      const launch = fake.launch.bind(fake);
+      fake.launch = (line, signal) => {
+        order.push(name);
+        return launch(line, signal);
+      };
+      return fake;
+    };
+    const { engines, rounds } = await suite(time, [engine('a', 1), engine('b', 10), engine('c', 100)]);
+    expect(rounds).toBe(3);
+    expect(order.slice(-9).join('')).toBe('abcbcacab');
+    for (const [index, { cells, clock, version }] of engines.entries()) {
+      expect(version).toBe('1.0');
+      expect(clock?.ticksPerNs).toBeCloseTo(TICKS_PER_NS, 3);
+      expect(clock?.spread).toBeLessThan(0.01);
+      for (const [name, ns] of Object.entries(NS)) {
+        const cell = cells[name];
+        if (cell?.outcome !== 'measured') throw new Error(JSON.stringify(cell));
+        expect(cell.ns).toBeCloseTo(ns * 10 ** index, 3);
+        expect(cell.samples).toHaveLength(3);
+      }
+    }
+  });
+
+  it('gives each engine as many iterations as take a round’s time there', async () => {
+    const time = new FakeTime();
+    const fast = new FakeEngine('fast', time, { ns: { 'cpu.integer': 1 } });
+    const slow = new FakeEngine('slow', time, { ns: { 'cpu.integer': 1000 } });
+    await suite(time, [fast, slow], { workloads: [workload('cpu.integer')], roundNs: 20e6 });
+    expect(fast.commandLines.at(-1)).toBe('cpu.integer=20000000');
+    expect(slow.commandLines.at(-1)).toBe('cpu.integer=20000');
+  });
+
+  it('says why an engine is missing, in each of its cells', async () => {
+    const time = new FakeTime();
+    const { engines } = await suite(time, [new FakeEngine('qemu-kvm', time, { ns: NS, missing: 'no /dev/kvm' })]);
+    for (const name of NAMES) expect(engines[0]?.cells[name]).toEqual({ outcome: 'missing', why: 'no /dev/kvm' });
+  });
+
+  it('keeps what goes wrong in its own cell: a wrong checksum, rubbish, a crash, a workload that is not there', async () => {
+    const wrong = (text: string) => (name: string) => (name === 'cpu.integer' ? text : undefined);
+    const broken = [
+      [wrong('cpu.integer 1000 00000000 5'), 'failed', /checksum is 00000000|no result/],
+      [wrong('%%% \u0000\u0007 rubbish'), 'failed', /no result|not end/],
+      [wrong('crash'), 'failed', /the engine ended with status 139/],
+      [wrong('cpu.integer unsupported no such instruction'), 'unsupported', /no such instruction/],
+    ] as const;
+    for (const [instead, outcome, why] of broken) {
+      const time = new FakeTime();
+      const { engines } = await suite(time, [
+        new FakeEngine('broken', time, { ns: NS, instead }),
+        new FakeEngine('sound', time, { ns: NS }),
+      ]);
+      const cell = engines[0]?.cells['cpu.integer'];
+      expect(cell?.outcome).toBe(outcome);
+      expect(cell !== undefined && 'why' in cell && cell.why).toMatch(why);
+      for (const name of ['exits.out', 'cpu.branchy']) expect(engines[0]?.cells[name]?.outcome).toBe('measured');
+      for (const name of NAMES) expect(engines[1]?.cells[name]?.outcome).toBe('measured');
+    }
+  });
+
+  it('ends an engine that hangs, and runs the others', async () => {
+    const time = new FakeTime();
+    const instead = (name: string) => (name === 'cpu.integer' ? 'hang' : undefined);
+    const { engines } = await suite(
+      time,
+      [new FakeEngine('hangs', time, { ns: NS, instead }), new FakeEngine('sound', time, { ns: NS })],
+      { launchTimeoutMs: 50 },
+    );
+    const cell = engines[0]?.cells['cpu.integer'];
+    expect(cell !== undefined && 'why' in cell && cell.why).toMatch(/it had not ended after 0.05 s/);
+    expect(engines[0]?.cells['cpu.branchy']?.outcome).toBe('measured');
+    for (const name of NAMES) expect(engines[1]?.cells[name]?.outcome).toBe('measured');
+  });
+
+  it('spends no more than its budget, and says what it had none left for', async () => {
+    const time = new FakeTime();
+    const engines = ['a', 'b'].map((name) => new FakeEngine(name, time, { ns: NS, startNs: 3e9 }));
+    const result = await suite(time, engines, { budgetS: 20 });
+    expect(time.ns / 1e9).toBeLessThan(26);
+    expect(result.rounds).toBeGreaterThan(0);
+    const late = new FakeTime();
+    const none = await suite(late, [new FakeEngine('slow', late, { ns: NS, startNs: 30e9 })], { budgetS: 10 });
+    expect(none.engines[0]?.cells['cpu.integer']?.outcome).toMatch(/over budget|measured/);
+  });
+
+  it('stops where it is told to', async () => {
+    const time = new FakeTime();
+    const controller = new AbortController();
+    const engine = new FakeEngine('a', time, { ns: NS });
+    const launch = engine.launch.bind(engine);
+    engine.launch = (line, signal) => {
+      controller.abort(new Error('enough'));
+      return launch(line, signal);
+    };
+    await expect(suite(time, [engine], { signal: controller.signal })).rejects.toThrow('enough');
+    expect(engine.launches).toBe(1);
+  });
+});
+
+describe('when a byte came', () => {
+  it('is when the piece came that it is in', () => {
+    const launch: Launch = { text: 'abcdef', ends: [2, 5, 6], timesNs: [10, 20, 30], failure: undefined };
+    expect([1, 2, 3, 5, 6].map((place) => arrivalOf(launch, place))).toEqual([10, 10, 20, 20, 30]);
+  });
+});
