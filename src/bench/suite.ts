@@ -17,7 +17,7 @@ export interface SuiteOptions {
   readonly roundNs?: number;
   /** Rounds are enough when each interval is narrower than this share of its median. Default 0.05. */
   readonly width?: number;
-  /** An engine that has not ended by then hangs; unless so little of the budget is left. Default 30 s. */
+  /** An engine that has not ended by then hangs; sooner where less than four times that is left. Default 30 s. */
   readonly launchTimeoutMs?: number;
   /** Nanoseconds on a clock that only rises. */
   readonly now: () => number;
@@ -66,6 +66,8 @@ const MOST_COUNT = 2 ** 32 - 1;
 /** A workload whose first count took less says too little about the next. */
 const LEAST_CALIBRATION_NS = 1e6;
 const LAUNCH_TIMEOUT_MS = 30_000;
+/** One that hangs takes no more than this part of the time that is left. */
+const HANGS_AT_MOST = 4;
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 
@@ -201,6 +203,8 @@ async function runRound(column: Column, options: SuiteOptions, deadline: number)
       column.refuse(name, result.outcome, whyOf(result.why, result.outcome, failure));
       return;
     }
+    // Both ends came in one piece: the host has no time of it.
+    if (hostNs <= 0) return;
     const samples = column.samples.get(name) ?? [];
     samples.push({ count, hostNs: hostNs / count, guestTicks: result.ticks / count });
     column.samples.set(name, samples);
@@ -209,7 +213,7 @@ async function runRound(column: Column, options: SuiteOptions, deadline: number)
 
 /** A workload that failed is told with how its engine ended, if that was not well. */
 function whyOf(why: string, outcome: WorkloadResult['outcome'], failure: string | undefined): string {
-  return outcome === 'failed' && failure !== undefined ? `${why}: the engine ${failure}` : why;
+  return outcome === 'failed' && failure !== undefined ? `${why} (the engine ${failure})` : why;
 }
 
 interface Timed {
@@ -235,12 +239,12 @@ async function launch(
 ): Promise<Measured> {
   signal.throwIfAborted();
   const leftMs = Math.max(0, (deadline - now()) / NS_PER_MS);
-  const limitMs = Math.ceil(Math.min(launchTimeoutMs, leftMs + launchTimeoutMs / 10));
+  const limitMs = Math.ceil(Math.min(launchTimeoutMs, Math.max(leftMs / HANGS_AT_MOST, launchTimeoutMs / 10)));
   const timeout = AbortSignal.timeout(limitMs);
   const launched = await engine.launch(benchCommandLine(asked), AbortSignal.any([signal, timeout]));
   signal.throwIfAborted();
   const { startAt, results } = parseBenchOutput(launched.text, asked);
-  const hung = timeout.aborted ? `it had not ended after ${limitMs / 1000} s` : undefined;
+  const hung = timeout.aborted ? `had not ended after ${limitMs / 1000} s` : undefined;
   return {
     results: results.map((result) => ({ result, hostNs: hostNsOf(launched, result) })),
     started: startAt !== undefined,

@@ -1,15 +1,16 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, Option } from 'commander';
 import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
 import type { BenchExitOptions } from './bench.js';
+import type { BenchSuiteOptions } from './bench-suite.js';
 import { HOSTS } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
 import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
 import type { PrintfOptions } from './printf.js';
 import type { RunOptions } from './run-options.js';
+import { version } from './version.js';
 
 const BAD_INPUT = 2;
 const OUR_BUG = 70;
@@ -95,9 +96,17 @@ function commands(done: (status: number) => void): Command {
     .addOption(host('where to run: the local KVM where it has VT-x or SVM, or a software host'))
     .action(async (options: PrintfOptions) => done(await (await import('./printf.js')).printfCommand(options)));
 
-  program
+  const bench = program
     .command('bench')
-    .description('measure')
+    .description(
+      'measure hardware virtualization against software emulation: the same guest on every engine that is here',
+    )
+    .option('--engines <names>', 'by comma: native, kvm, qemu-kvm, qemu-tcg (default: all)')
+    .option('--workloads <names>', 'by comma: names, or cpu, exits, serial (default: all)')
+    .option('--budget <seconds>', 'what all may take', '120')
+    .option('--json <file>', 'write all samples as JSON')
+    .action(async (options: BenchSuiteOptions) => done(await (await import('./bench-suite.js')).benchSuite(options)));
+  bench
     .command('exit')
     .description('what an exit costs here, beside a loop in C')
     .option('--json <file>', 'write all samples as JSON')
@@ -147,11 +156,6 @@ function withImageOptions(command: Command): Command {
 const host = (text: string) => new Option('--host <host>', text).choices(HOSTS).default('auto');
 
 const collect = (value: string, before: readonly string[] = []): string[] => [...before, value];
-
-function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
-}
 
 /** Says on stderr what is wrong, in one line and a hint, and gives the exit status. */
 function statusOf(error: unknown): number {

@@ -163,7 +163,7 @@ describe('the suite', () => {
       { launchTimeoutMs: 50 },
     );
     const cell = engines[0]?.cells['cpu.integer'];
-    expect(cell !== undefined && 'why' in cell && cell.why).toMatch(/it had not ended after 0.05 s/);
+    expect(cell !== undefined && 'why' in cell && cell.why).toMatch(/the engine had not ended after 0.05 s/);
     expect(engines[0]?.cells['cpu.branchy']?.outcome).toBe('measured');
     for (const name of NAMES) expect(engines[1]?.cells[name]?.outcome).toBe('measured');
   });

@@ -1,0 +1,100 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Arrivals } from './arrivals.js';
+import type { Engine, Launch } from './engine.js';
+
+/** A program to start; its standard output is the guest's serial port. */
+export interface Program {
+  readonly command: readonly [string, ...string[]];
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+export interface ProgramEngineOptions {
+  readonly name: string;
+  readonly probe: Engine['probe'];
+  /** @param directory of this launch, for files; it is removed afterwards */
+  readonly program: (commandLine: string, directory: string) => Program;
+}
+
+/** What a guest that is through may take to have its engine end. */
+const GRACE_MS = 500;
+const MOST_ERROR_BYTES = 4096;
+
+/** An engine that is a program of its own: an emulator, another monitor, or the workloads without any. */
+export class ProgramEngine implements Engine {
+  readonly name: string;
+  readonly probe: Engine['probe'];
+  readonly #program: ProgramEngineOptions['program'];
+
+  constructor({ name, probe, program }: ProgramEngineOptions) {
+    this.name = name;
+    this.probe = probe;
+    this.#program = program;
+  }
+
+  async launch(commandLine: string, signal: AbortSignal): Promise<Launch> {
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
+    try {
+      return await run(this.#program(commandLine, directory), signal);
+    } finally {
+      fs.rmSync(directory, { recursive: true, force: true });
+    }
+  }
+}
+
+function run({ command: [file, ...args], environment }: Program, signal: AbortSignal): Promise<Launch> {
+  const arrivals = new Arrivals();
+  // A group of its own: what it starts ends with it.
+  const child = spawn(file, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+    env: { ...process.env, ...environment },
+  });
+  const kill = (): void => killGroup(child);
+  let grace: NodeJS.Timeout | undefined;
+  let complaint = '';
+  signal.addEventListener('abort', kill, { once: true });
+  process.once('exit', kill);
+  if (signal.aborted) kill();
+  child.stdout.on('data', (bytes: Buffer) => {
+    if (!arrivals.take(bytes)) kill();
+    if (arrivals.ended) grace ??= setTimeout(kill, GRACE_MS);
+  });
+  child.stderr.on('data', (bytes: Buffer) => {
+    complaint = (complaint + bytes.toString()).slice(0, MOST_ERROR_BYTES);
+  });
+  return new Promise((resolve) => {
+    let failed: string | undefined;
+    child.once('error', (error) => {
+      failed = `did not start: ${error.message}`;
+    });
+    child.once('close', (status, killedBy) => {
+      clearTimeout(grace);
+      signal.removeEventListener('abort', kill);
+      process.off('exit', kill);
+      const how = failed ?? (killedBy === null ? `ended with status ${status}` : `was ended by ${killedBy}`);
+      resolve(arrivals.launch(arrivals.ended ? undefined : `${how}${lastLine(complaint)}`));
+    });
+  });
+}
+
+function killGroup({ pid }: ChildProcess): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has ended.
+  }
+}
+
+/** What it complained of last, for a message of one line. */
+function lastLine(complaint: string): string {
+  const line = complaint
+    .trim()
+    .split('\n')
+    .at(-1)
+    ?.replace(/[^ -~]+/g, '?');
+  return line === undefined || line === '' ? '' : ` (${line})`;
+}
