@@ -1,11 +1,14 @@
 /*
  * HLT until an interrupt: of the PIT, which every PC has. Each iteration sets it to come once in 12 counts, which are 10
- * microseconds: a part of each figure.
+ * microseconds: a part of each figure. Under kvm_amd on QEMU's TCG one in some ten thousand does not come, although the
+ * PIT's output is up, and the PIC knows of none; another comes twice. So the local APIC's timer, where there is one,
+ * looks after it, and the PIT is set again.
  */
 #include "bench/bench.h"
 #include "bench/guest/guest.h"
 #include "lib/cpu.h"
 #include "lib/interrupts.h"
+#include "lib/local-apic.h"
 #include "lib/pic.h"
 
 #define IRQ_PIT 0
@@ -15,6 +18,9 @@
 #define PIT_CONTROL 0x43
 #define PIT_ONE_SHOT 0x30
 #define COUNTS 12
+/* At a sixteenth of 1 GHz, which is KVM's and QEMU's: 16 ms. */
+#define WATCH_VECTOR 0x41
+#define WATCH_COUNT 1000000
 /* Turns of a loop; the interrupt comes after far fewer. */
 #define PATIENCE 10000000
 
@@ -24,6 +30,11 @@ static INTERRUPT on_tick(struct frame *frame) {
   (void)frame;
   ticks++;
   pic_end_of_interrupt(IRQ_PIT);
+}
+
+static INTERRUPT on_watch(struct frame *frame) {
+  (void)frame;
+  apic_end_of_interrupt();
 }
 
 /* When the PIT's line falls before the processor asks, as it may when it is set anew, the PIC says this in its place. */
@@ -39,6 +50,7 @@ const char *prepare_halt(void) {
   const uint32_t before = ticks;
   handle_vector(PIC_VECTORS + IRQ_PIT, (uintptr_t)on_tick);
   handle_vector(PIC_VECTORS + IRQ_SPURIOUS, (uintptr_t)on_spurious);
+  handle_vector(WATCH_VECTOR, (uintptr_t)on_watch);
   set_timer();
   unmask_irq(IRQ_PIT);
   interrupts_on();
@@ -48,12 +60,17 @@ const char *prepare_halt(void) {
 }
 
 uint32_t run_halt(uint32_t count) {
+  const bool has_watch = has_local_apic();
   uint32_t sum = FIRST;
+  if (has_watch) start_apic_timer(WATCH_VECTOR, WATCH_COUNT);
   for (uint32_t i = 0; i < count; i++) {
     const uint32_t before = ticks;
-    set_timer();
-    while (ticks == before) wait_for_interrupt();
-    sum = mix(sum, ticks - before);
+    do {
+      set_timer();
+      wait_for_interrupt();
+    } while (ticks == before);
+    sum = mix(sum, ticks != before);
   }
+  if (has_watch) stop_apic_timer();
   return sum;
 }
