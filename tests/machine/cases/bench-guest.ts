@@ -15,7 +15,12 @@ async function run(
   asked: readonly Asked[],
 ): Promise<BenchOutput & { readonly end: MachineEnd }> {
   const commandLine = benchCommandLine(asked);
-  await using machine = await Machine.create({ image: `${guestImages}/${image}`, commandLine, memory: '64M', timeoutS: 40 });
+  await using machine = await Machine.create({
+    image: `${guestImages}/${image}`,
+    commandLine,
+    memory: '64M',
+    timeoutS: 40,
+  });
   const chunks: Buffer[] = [];
   machine.output.on('data', (chunk: Buffer) => chunks.push(chunk));
   machine.start();
