@@ -106,7 +106,11 @@ function start(image: string, boot: readonly string[] = ['-kernel', join(IMAGES,
     output,
     says: (text) =>
       new Promise((resolve, reject) => {
-        const look = () => output().includes(text) && resolve();
+        const look = () => {
+          if (!output().includes(text)) return;
+          child.stdout.off('data', look);
+          resolve();
+        };
         child.stdout.on('data', look);
         void ended.then((status) => reject(new Error(`"${text}" never came; status ${status}: ${output()}`)));
         look();
