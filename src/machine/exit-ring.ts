@@ -115,8 +115,10 @@ export class ExitRing {
    * one, which has a record or is lost.
    */
   get interruptedRun(): { readonly entered: number; readonly ended: number } | undefined {
+    const entered = this.#counts[RUN_ENTERED] ?? 0;
     const ended = this.#counts[RUN_ENDED] ?? 0;
-    return ended === 0 ? undefined : { entered: this.#counts[RUN_ENTERED] ?? 0, ended };
+    // A vCPU that is stopped before it ran has called it never.
+    return entered === 0 || ended === 0 ? undefined : { entered, ended };
   }
 
   /** Exits that are there now and complete: the last one is not before KVM_RUN is called again. */

@@ -56,7 +56,7 @@ export function ringTimes(
   for (const { mode, fromNs, toNs } of timeline(events, { stamps, hops: [], programStart })) {
     if (mode === 'nonRootRing3' || mode === 'nonRootRing0') times[mode] += toNs - fromNs;
   }
-  return times;
+  return { nonRootRing3: Math.round(times.nonRootRing3), nonRootRing0: Math.round(times.nonRootRing0) };
 }
 
 function timedStamps(place: StampsPlace, events: readonly ExitEvent[]): TimedStamp[] | undefined {

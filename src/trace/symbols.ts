@@ -16,8 +16,10 @@ export class SymbolTable {
 
   readonly #addresses: readonly bigint[];
   readonly #symbols: readonly ElfSymbol[];
+  readonly #byName: ReadonlyMap<string, bigint>;
 
   constructor(symbols: readonly ElfSymbol[]) {
+    this.#byName = new Map(symbols.map(({ name, address }) => [name, address]));
     // Of symbols at one address the one that says its size, else the last: labels of assemblers do not.
     const byAddress = new Map<bigint, ElfSymbol>();
     for (const symbol of symbols) {
@@ -51,7 +53,7 @@ export class SymbolTable {
 
   /** Where it is; undefined where there is no such symbol. */
   addressOf(name: string): bigint | undefined {
-    return this.#symbols.find((symbol) => symbol.name === name)?.address;
+    return this.#byName.get(name);
   }
 
   /** "putc+0x1c", "putc"; undefined where no symbol covers the address. */

@@ -115,6 +115,12 @@ describe('the ring of exits', () => {
     expect(ring.interruptedRun).toBeUndefined();
   });
 
+  it('tells of no KVM_RUN where the vCPU was stopped before its first', () => {
+    const writer = new Writer();
+    finishRecording(writer.buffer, writer.page, 5000);
+    expect(new ExitRing(writer.buffer).interruptedRun).toBeUndefined();
+  });
+
   it('tells of a last KVM_RUN that made no exit', () => {
     const writer = new Writer();
     writer.counts[4] = 1000;

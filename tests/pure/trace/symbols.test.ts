@@ -31,6 +31,14 @@ describe.each([32, 64] as const)('the symbols of a %i-bit ELF file', (bits) => {
     ]);
   });
 
+  it('have addresses, also those that share one with another', () => {
+    expect(['putc', 'label', 'nothing'].map((name) => table.addressOf(name))).toEqual([
+      0x100040n,
+      0x100040n,
+      undefined,
+    ]);
+  });
+
   it('that do not say their size end somewhere all the same', () => {
     const alone = SymbolTable.ofImage(elfWithSymbols(bits, [{ name: 'start', address: 0x1000, size: 0 }]));
     expect([alone.at(0x10fffn), alone.at(0x11000n)]).toEqual(['start+0xffff', undefined]);
