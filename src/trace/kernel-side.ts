@@ -7,6 +7,9 @@ import type { HardwareExit } from './model.js';
 /** Some 30,000 exits of each processor between two looks. */
 const BUFFER_KIB = 4096;
 
+/** Exits that were given and are still there, at most: moving the others up costs more than they do. */
+const MOST_GIVEN = 0x10000;
+
 /** Ticks of the TSC to nanoseconds since the recording began. */
 export type ToNs = (tsc: number) => number;
 
@@ -88,7 +91,9 @@ export class KernelSide {
 class CpuEvents {
   /** There was a hardware exit, and neither a return of KVM_RUN nor another one since. */
   isPending = false;
-  readonly #exits: HardwareExit[] = [];
+  #exits: HardwareExit[] = [];
+  /** Of those, how many were given. */
+  #given = 0;
   #enteredNs: number | undefined;
   #injected: number[] = [];
 
@@ -114,7 +119,15 @@ class CpuEvents {
   }
 
   exitsUntil(ns: number): HardwareExit[] {
-    const end = this.#exits.findIndex(({ exitedNs }) => exitedNs > ns);
-    return this.#exits.splice(0, end < 0 ? this.#exits.length : end);
+    const from = this.#given;
+    while ((this.#exits[this.#given]?.exitedNs ?? Number.POSITIVE_INFINITY) <= ns && this.#given < this.#exits.length) {
+      this.#given++;
+    }
+    const exits = this.#exits.slice(from, this.#given);
+    if (this.#given === this.#exits.length || this.#given >= MOST_GIVEN) {
+      this.#exits = this.#exits.slice(this.#given);
+      this.#given = 0;
+    }
+    return exits;
   }
 }

@@ -52,6 +52,8 @@ export class Recording {
   readonly #originTsc = native.rdtsc();
   readonly #nsPerTick: number;
   readonly #timer: NodeJS.Timeout;
+  /** There was more than a part, and the next turn takes it. */
+  #goesOn = false;
   #end: RecordingEnd | undefined;
 
   /**
@@ -98,7 +100,13 @@ export class Recording {
    * itself twenty times a second.
    */
   drain(): void {
-    if (this.#end === undefined && this.#handOn()) setImmediate(() => this.drain());
+    if (this.#end !== undefined || this.#goesOn) return;
+    this.#goesOn = this.#handOn();
+    if (!this.#goesOn) return;
+    setImmediate(() => {
+      this.#goesOn = false;
+      this.drain();
+    });
   }
 
   /** Returns whether there is more. */
