@@ -1,18 +1,12 @@
-import { planFlat } from '../boot/flat.js';
 import { VmError } from '../errors.js';
 import { KVM_EXIT_IO } from '../kvm/abi/exits.js';
-import { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
 import { KvmTrace, recordThread } from '../kvm/trace.js';
 import type { Vcpu } from '../kvm/vcpu.js';
-import { enter } from '../machine/boot-cpu.js';
 import { ExitRing, exitRingBuffer } from '../machine/exit-ring.js';
-import { furnish, loadSegments } from '../machine/load.js';
-import { GuestMemory } from '../memory/guest-memory.js';
-import { makeRam, releaseRam } from '../memory/ram.js';
+import { withFlatGuest } from './flat-guest.js';
 import { type Interval, median } from './statistics.js';
 
-const RAM_BYTES = 2 << 20;
 /** again: out 0x80, al; jmp again */
 const OUT_LOOP = Uint8Array.of(0xe6, 0x80, 0xeb, 0xfc);
 const ROUNDS = 16;
@@ -42,20 +36,7 @@ export interface RecorderCost {
  * It takes some thousand exits. @throws VmError as KVM does
  */
 export function measureRecorder(withKernel: boolean): RecorderCost {
-  using kvm = Kvm.open();
-  using vm = kvm.createVm();
-  const ram = makeRam(RAM_BYTES);
-  try {
-    furnish(vm, ram);
-    const vcpu = vm.createVcpu(0);
-    vcpu.setCpuid2(kvm.getSupportedCpuid());
-    const plan = planFlat(OUT_LOOP, { mode: 'protected', ramBytes: RAM_BYTES });
-    loadSegments(new GuestMemory(ram), plan);
-    enter(vcpu, plan.entry);
-    return measure(vcpu, withKernel);
-  } finally {
-    releaseRam(ram);
-  }
+  return withFlatGuest('protected', OUT_LOOP, (vcpu) => measure(vcpu, withKernel));
 }
 
 function measure(vcpu: Vcpu, withKernel: boolean): RecorderCost {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { withFlatGuest } from '../../../dist/bench/flat-guest.js';
 import type { EntryMode } from '../../../dist/boot/plan.js';
 import { Machine, type VmError } from '../../../dist/index.js';
 import { KVM_EXIT_MMIO } from '../../../dist/kvm/abi/exits.js';
@@ -6,7 +7,6 @@ import type { Sregs } from '../../../dist/kvm/abi/registers.js';
 import { faultError } from '../../../dist/machine/fault.js';
 import { otherExitEnd } from '../../../dist/machine/outcome.js';
 import type { Case } from '../case.js';
-import { withFlatGuest } from '../flat-guest.js';
 import type { Flavour } from '../flavour.js';
 
 /** Exits that nothing handles, made by real guests: each becomes an error that tells where the guest is. */

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withFlatGuest } from '../../../dist/bench/flat-guest.js';
 import { Machine } from '../../../dist/index.js';
 import { native } from '../../../dist/kvm/native.js';
 import { StatsReader } from '../../../dist/kvm/stats.js';
 import { KvmTrace, type KvmTraceOptions, recordThread } from '../../../dist/kvm/trace.js';
 import type { KvmEvent } from '../../../dist/kvm/trace-events.js';
 import type { Case } from '../case.js';
-import { withFlatGuest } from '../flat-guest.js';
 
 const KVM_EXIT_IO = 2;
 /** again: mov [0x200000], eax; out 0x80, al; jmp again */

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withFlatGuest } from '../../../dist/bench/flat-guest.js';
 import { describePostMortem, Machine, type MachineOptions, type PostMortem } from '../../../dist/index.js';
 import { walkPageTables } from '../../../dist/memory/walk.js';
 import type { Case, CaseContext } from '../case.js';
-import { withFlatGuest } from '../flat-guest.js';
 
 /** The first case that disassembles loads the disassembler: long on a busy machine's nested host. */
 const DISASSEMBLER_S = 90;

@@ -1,11 +1,11 @@
-import { planFlat } from '../../dist/boot/flat.js';
-import type { EntryMode } from '../../dist/boot/plan.js';
-import { Kvm } from '../../dist/kvm/kvm.js';
-import type { Vcpu } from '../../dist/kvm/vcpu.js';
-import { enter } from '../../dist/machine/boot-cpu.js';
-import { furnish, loadSegments } from '../../dist/machine/load.js';
-import { GuestMemory } from '../../dist/memory/guest-memory.js';
-import { makeRam, releaseRam } from '../../dist/memory/ram.js';
+import { planFlat } from '../boot/flat.js';
+import type { EntryMode } from '../boot/plan.js';
+import { Kvm } from '../kvm/kvm.js';
+import type { Vcpu } from '../kvm/vcpu.js';
+import { enter } from '../machine/boot-cpu.js';
+import { furnish, loadSegments } from '../machine/load.js';
+import { GuestMemory } from '../memory/guest-memory.js';
+import { makeRam, releaseRam } from '../memory/ram.js';
 
 /** RAM of the guest. */
 const RAM_BYTES = 4 << 20;
@@ -16,7 +16,7 @@ const RAM_BYTES = 4 << 20;
  */
 export function withFlatGuest<T>(
   mode: EntryMode,
-  code: readonly number[],
+  code: ArrayLike<number>,
   use: (vcpu: Vcpu, memory: GuestMemory) => T,
 ): T {
   using kvm = Kvm.open();
