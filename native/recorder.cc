@@ -46,7 +46,6 @@ void Recorder::Record(double returned) {
   record.reason = run_->exit_reason;
   memcpy(record.exit, &run_->hw, sizeof record.exit);
   record.rip = run_->s.regs.regs.rip;
-  record.rax = run_->s.regs.regs.rax;
   record.rcx = run_->s.regs.regs.rcx;
   record.newPlace = 0;
   if (IsNewPlace()) KeepPlace(record);

@@ -29,7 +29,7 @@ struct ExitRecord {
   uint32_t reason;
   uint8_t exit[32];  // the beginning of kvm_run's union
   uint64_t rip;
-  uint64_t rax;
+  uint64_t rcx;
   uint8_t data[8];  // of port or MMIO, as it is after the exit was handled
   // Where the guest's code is, at an instruction (on a stack) not seen lately; else `newPlace` is 0.
   uint8_t newPlace;
@@ -41,8 +41,7 @@ struct ExitRecord {
   uint32_t cr0;
   uint32_t cr4;
   uint32_t efer;
-  uint32_t reserved;
-  uint64_t rcx;
+  uint8_t reserved[12];
 };
 
 static_assert(sizeof(RingHeader) == 64 && sizeof(ExitRecord) == 128, "src/machine/exit-ring.ts has the same layout");

@@ -30,7 +30,7 @@ const REASON = 28;
 const EXIT = 32;
 const EXIT_BYTES = 32;
 const RIP = 64;
-const RAX = 72;
+const RCX = 72;
 export const DATA = 80;
 /** 0: the place is not new. */
 const PLACE_IS_NEW = 88;
@@ -42,7 +42,6 @@ const PLACE_CR3 = 96;
 const PLACE_CR0 = 104;
 const PLACE_CR4 = 108;
 const PLACE_EFER = 112;
-const RCX = 120;
 
 /** Where in kvm_run what belongs to the reason begins. */
 const RUN_REASON = kvmRun.fields.exitReason.offset;
@@ -76,7 +75,6 @@ export interface RawExit {
   readonly data: bigint;
   /** As KVM had them when KVM_RUN returned: rip is often the next instruction's. */
   readonly rip: bigint;
-  readonly rax: bigint;
   readonly rcx: bigint;
   /** Where it is new; else it is that of an exit with the same rip before. */
   readonly place: Place | undefined;
@@ -148,7 +146,6 @@ export class ExitRing {
       page: this.#page,
       data: view.getBigUint64(at + DATA, true),
       rip: view.getBigUint64(at + RIP, true),
-      rax: view.getBigUint64(at + RAX, true),
       rcx: view.getBigUint64(at + RCX, true),
       place: this.#placeAt(at),
     };
