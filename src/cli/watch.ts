@@ -4,12 +4,11 @@ import { VmError } from '../errors.js';
 import { fileBytes } from '../machine/image-files.js';
 import type { Machine } from '../machine/machine.js';
 import { DEFAULT_CPUS, DEFAULT_MEMORY, type MachineOptions, memorySize } from '../machine/options.js';
-import { HardwareTally } from '../trace/hardware-tally.js';
 import { ExitTable } from '../trace/html/exit-table.js';
 import type { ExitEvent, ExitSink } from '../trace/model.js';
 import { Recording } from '../trace/recording.js';
 import { RingSplit, type RingTimes } from '../trace/ring-split.js';
-import { type ExitSummary, Summary } from '../trace/summary.js';
+import { type ExitSummary, Summary, type SummaryEnd } from '../trace/summary.js';
 import { SymbolTable } from '../trace/symbols.js';
 import { exitWords, hex } from '../trace/words.js';
 import type { InstructionWords } from './exits-rows.js';
@@ -30,7 +29,6 @@ export interface WatchOptions {
 /** What takes a machine's exits. */
 interface Sinks {
   readonly summary: Summary;
-  readonly hardware: HardwareTally;
   readonly table: ExitTable | undefined;
   readonly traceFile: TraceFile | undefined;
   readonly last: LastExits;
@@ -66,13 +64,12 @@ export class Watch {
     const table = symbols ?? symbolsOf(machine);
     const sinks: Sinks = {
       summary: new Summary(),
-      hardware: new HardwareTally(),
       table: keepsTable ? new ExitTable() : undefined,
       traceFile: trace === undefined ? undefined : new TraceFile(trace, () => void recording?.machine.stop()),
       last: new LastExits(),
       rings: ringsOf(table, machine),
     };
-    const all = [sinks.summary, sinks.hardware, sinks.table, sinks.traceFile, sinks.last, sinks.rings?.split];
+    const all = [sinks.summary, sinks.table, sinks.traceFile, sinks.last, sinks.rings?.split];
     recording = await Recording.of(
       machine,
       all.filter((sink) => sink !== undefined),
@@ -105,10 +102,10 @@ export class Watch {
   }
 
   /** What is known so far. */
-  now(): Pick<ExitsResult, 'summary' | 'hardware' | 'wordsOf' | 'kernelMissing'> {
+  now(end?: SummaryEnd): Pick<ExitsResult, 'summary' | 'hardware' | 'wordsOf' | 'kernelMissing'> {
     return {
-      summary: this.#sinks.summary.result(),
-      hardware: this.#sinks.hardware.byReason,
+      summary: this.#sinks.summary.result(end),
+      hardware: this.#sinks.summary.hardware.byReason,
       wordsOf: (rip) => this.wordsOf(rip),
       kernelMissing: this.kernelMissing,
     };
@@ -148,9 +145,9 @@ export class Watch {
     this.#sinks.traceFile?.close();
     const threadNs = mainThreadNs();
     const { exits, kvm } = machine.stats();
-    const own = this.now();
+    const own = this.now({ lostAtEnd: end.lostAtEnd });
     const summary: ExitSummary = {
-      ...this.#sinks.summary.result({ lostAtEnd: end.lostAtEnd }),
+      ...own.summary,
       kvm: { exits: kvm?.exits ?? null, userspaceExits: exits.total, keptByKvm: end.keptByKvm },
       modes: { ...own.summary.modes, ...this.#ringTimes() },
     };

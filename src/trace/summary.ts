@@ -1,3 +1,4 @@
+import { HardwareTally } from './hardware-tally.js';
 import type { Access, ExitEvent, ExitSink, HardwareExit, ModeTimes, Span } from './model.js';
 import { addTimes, type ModeSums, segmentsOf, segmentsOfKept } from './segments.js';
 
@@ -58,14 +59,14 @@ export interface SummaryEnd {
 
 /** Adds up exits one by one; it grows with the kinds of exits, not with their number. */
 export class Summary implements ExitSink {
+  /** Hardware exits by reason, and who handled them. */
+  readonly hardware = new HardwareTally();
   #recorded = 0;
   #continued = 0;
   #lost = 0;
-  #kept = 0;
   #kernelSide: 'never' | 'always' | 'sometimes' | undefined;
   readonly #next = new Map<number, number>();
   readonly #reasons = new Map<string, number>();
-  readonly #hardwareReasons = new Map<string, number>();
   readonly #rings = new Map<string, number>();
   readonly #accesses = new Bounded<string, { access: Access; count: number; rootRing3Ns: number }>();
   readonly #rips = new Bounded<bigint, { ripIs: ExitEvent['ripIs']; count: number }>();
@@ -79,7 +80,8 @@ export class Summary implements ExitSink {
     increment(this.#reasons, event.reason);
     increment(this.#rings, String(event.cpl));
     addTimes(this.#modes, segmentsOf(event));
-    this.#addHardware(event.hardware, event.continued ? 0 : 1);
+    this.hardware.add(event);
+    this.#noteSide(event.hardware);
     if (event.access !== undefined) this.#addAccess(event.access, event.handledNs - event.returnedNs);
     const rip = this.#rips.at(event.rip, () => ({ ripIs: event.ripIs, count: 0 }));
     if (rip !== undefined) rip.count++;
@@ -87,19 +89,25 @@ export class Summary implements ExitSink {
 
   kept(hardware: readonly HardwareExit[] | undefined, _cpu: number, run?: Span): void {
     addTimes(this.#modes, segmentsOfKept(hardware, run));
-    this.#addHardware(hardware, 0);
+    this.hardware.kept(hardware);
+    this.#noteSide(hardware);
   }
 
   result({ kvm, lostAtEnd = 0 }: SummaryEnd = {}): ExitSummary {
     const byCount = <Key, Value extends { count: number }>(entries: Iterable<[Key, Value]>) =>
       [...entries].sort(([, a], [, b]) => b.count - a.count);
-    const hardware = this.#hardwareReasons.size > 0 || this.#kernelSide === 'always';
+    const { byReason: handled } = this.hardware;
+    const counts = Object.entries(handled).map(
+      ([reason, { kvm: kept, vmlaunch }]) => [reason, kept + vmlaunch] as const,
+    );
+    const hardware = counts.length > 0 || this.#kernelSide === 'always';
+    const kept = Object.values(handled).reduce((sum, { kvm: one }) => sum + one, 0);
     return {
       recorded: this.#recorded,
       continued: this.#continued,
       lost: this.#lost + lostAtEnd,
       byReason: record(this.#reasons),
-      ...(hardware ? { byHardwareReason: record(this.#hardwareReasons) } : {}),
+      ...(hardware ? { byHardwareReason: Object.fromEntries(counts) } : {}),
       byAccess: byCount(this.#accesses.entries()).map(([, { access, count, rootRing3Ns }]) => {
         const { bus, address, write, device } = access;
         return {
@@ -122,19 +130,15 @@ export class Summary implements ExitSink {
       kvm: {
         exits: kvm?.exits ?? null,
         userspaceExits: kvm?.userspaceExits ?? null,
-        keptByKvm: this.#kernelSide === 'always' ? this.#kept : null,
+        keptByKvm: this.#kernelSide === 'always' ? kept : null,
       },
       modes: rounded({ rootRing3: 0, ...this.#modes }),
     };
   }
 
-  /** @param led how many of them led to a return */
-  #addHardware(hardware: readonly HardwareExit[] | undefined, led: number): void {
+  #noteSide(hardware: readonly HardwareExit[] | undefined): void {
     const side = hardware === undefined ? 'never' : 'always';
     this.#kernelSide = this.#kernelSide === undefined || this.#kernelSide === side ? side : 'sometimes';
-    if (hardware === undefined) return;
-    this.#kept += Math.max(hardware.length - led, 0);
-    for (const { reason } of hardware) increment(this.#hardwareReasons, reason);
   }
 
   #addAccess(access: Access, rootRing3Ns: number): void {
