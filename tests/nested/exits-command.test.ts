@@ -106,7 +106,8 @@ describe.each(HOST_KINDS)('[%s] vmlaunch exits', (kind) => {
       "by KVM's count: it holds",
       'uart_write+0x',
       'out dx,al',
-      'guest (non-root)',
+      'guest program (non-root, ring 3)',
+      'guest kernel (non-root, ring 0)',
       'recorder, an exit',
     ])
       expect(stderr).toContain(part);
