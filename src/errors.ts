@@ -13,6 +13,7 @@ export type VmErrorCode =
   | 'MODULE_TOO_LARGE'
   | 'COMMAND_LINE_TOO_LONG'
   | 'FIRMWARE_INVALID'
+  | 'RESULT_INVALID'
   | 'MEMORY_INVALID'
   | 'GUEST_ADDRESS_INVALID'
   | 'STAMPS_INVALID'
@@ -43,6 +44,7 @@ const KIND: Record<VmErrorCode, VmErrorKind> = {
   MODULE_TOO_LARGE: 'input',
   COMMAND_LINE_TOO_LONG: 'input',
   FIRMWARE_INVALID: 'input',
+  RESULT_INVALID: 'input',
   MEMORY_INVALID: 'input',
   GUEST_ADDRESS_INVALID: 'guest',
   STAMPS_INVALID: 'guest',

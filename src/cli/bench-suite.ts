@@ -1,14 +1,18 @@
 import os from 'node:os';
+import { makeBenchResult } from '../bench/make-result.js';
 import { type Cell, runSuite, type SuiteResult } from '../bench/suite.js';
+import { type SuiteName, workloadsOfSuite } from '../bench/suites.js';
 import { WORKLOADS, type Workload } from '../bench/workloads.js';
 import { VmError } from '../errors.js';
 import { writeFile } from '../host/write-file.js';
 import { native } from '../kvm/native.js';
 import { ENGINE_NAMES, type EngineName, makeEngine } from './bench-engines.js';
 import { numberOf } from './image-options.js';
-import { whereWeAre } from './report.js';
+import { describeThisHost, loadNow } from './this-host.js';
+import { version } from './version.js';
 
 export interface BenchSuiteOptions {
+  readonly suite: SuiteName;
   /** By comma. */
   readonly engines?: string;
   /** By comma: names, or what they begin with (`cpu`). */
@@ -18,19 +22,17 @@ export interface BenchSuiteOptions {
   readonly json?: string;
 }
 
-/** Of the JSON file's layout. */
-const SCHEMA = 1;
-
 /** `vmlaunch bench`: the same guest on every engine that is here. Returns the exit status. @throws VmError */
 export async function benchSuite(options: BenchSuiteOptions): Promise<number> {
   const names = enginesOf(options.engines);
-  const workloads = workloadsOf(options.workloads);
+  const workloads = workloadsOf(options.suite, options.workloads);
   const budgetS = numberOf(options.budget, '--budget') ?? 0;
   const controller = new AbortController();
   const interrupt = (signal: NodeJS.Signals): void => controller.abort(signal);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   for (const signal of signals) process.once(signal, interrupt);
   try {
+    const [date, startNs, before] = [new Date(), native.monotonicNs(), loadNow()];
     const result = await runSuite({
       engines: names.map(makeEngine),
       workloads,
@@ -39,11 +41,17 @@ export async function benchSuite(options: BenchSuiteOptions): Promise<number> {
       signal: controller.signal,
       progress: (line) => void process.stderr.write(`vmlaunch: ${line}\n`),
     });
-    const [cpu] = os.cpus();
-    const where = { ...whereWeAre(), processor: cpu?.model ?? '', kernel: os.release(), load: os.loadavg()[0] };
-    if (options.json !== undefined) {
-      writeFile(options.json, `${JSON.stringify({ schema: SCHEMA, ...where, ...result }, null, 2)}\n`);
-    }
+    const written = makeBenchResult({
+      version: version(),
+      date,
+      suite: options.suite,
+      host: { ...describeThisHost(), load: { before, after: loadNow() } },
+      budgetS,
+      elapsedS: (native.monotonicNs() - startNs) / 1e9,
+      workloads,
+      result,
+    });
+    if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(written, null, 2)}\n`);
     process.stdout.write(suiteTable(result, workloads));
     return 0;
   } catch (error) {
@@ -67,17 +75,18 @@ function enginesOf(text: string | undefined): EngineName[] {
   });
 }
 
-function workloadsOf(text: string | undefined): readonly Workload[] {
-  if (text === undefined) return WORKLOADS;
+function workloadsOf(suite: SuiteName, text: string | undefined): readonly Workload[] {
+  const all = workloadsOfSuite(suite, WORKLOADS);
+  if (text === undefined) return all;
   const wanted = text.split(',');
-  const isWanted = (name: string) => wanted.some((word) => name === word || name.startsWith(`${word}.`));
-  const unknown = wanted.find((word) => !WORKLOADS.some(({ name }) => name === word || name.startsWith(`${word}.`)));
+  const fits = (name: string, word: string) => name === word || name.startsWith(`${word}.`);
+  const unknown = wanted.find((word) => !all.some(({ name }) => fits(name, word)));
   if (unknown !== undefined) {
-    throw new VmError('OPTION_INVALID', `--workloads ${unknown}: there is no such workload`, {
-      hint: `Known: ${WORKLOADS.map(({ name }) => name).join(', ')}; cpu and exits stand for all of a kind.`,
+    throw new VmError('OPTION_INVALID', `--workloads ${unknown}: there is no such workload in the suite ${suite}`, {
+      hint: `Known: ${all.map(({ name }) => name).join(', ')}; cpu and exits stand for all of a kind.`,
     });
   }
-  return WORKLOADS.filter(({ name }) => isWanted(name));
+  return all.filter(({ name }) => wanted.some((word) => fits(name, word)));
 }
 
 const NAME_COLUMNS = 22;

@@ -1,4 +1,5 @@
 import { Command, CommanderError, Option } from 'commander';
+import { SUITES } from '../bench/suites.js';
 import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
@@ -100,6 +101,9 @@ function commands(done: (status: number) => void): Command {
     .command('bench')
     .description(
       'measure hardware virtualization against software emulation: the same guest on every engine that is here',
+    )
+    .addOption(
+      new Option('--suite <suite>', 'all workloads, those of a kind, or one of each').choices(SUITES).default('all'),
     )
     .option('--engines <names>', 'by comma: native, kvm, qemu-kvm, qemu-tcg (default: all)')
     .option('--workloads <names>', 'by comma: names, or cpu, exits, serial (default: all)')
