@@ -12,6 +12,7 @@ import { cloudKernel, type Kernel } from '../setup/kernel.js';
 import type { Packages } from '../setup/packages.js';
 import { MODULES } from './kind.js';
 import type { BootFiles } from './launch.js';
+import { sharedLibraries } from './programs.js';
 import { projectRoot } from './project.js';
 
 /** The sources of what runs in and around a host. */
@@ -108,12 +109,6 @@ async function makeInitramfs(directory: string, kernel: Kernel, packages: Packag
   const archive = await busyboxInitramfs({ busybox: packages.path('/bin/busybox'), init, entries });
   fs.writeFileSync(path.join(directory, 'initramfs.cpio'), archive);
   fs.rmSync(work, { recursive: true });
-}
-
-/** Paths of the libraries and of the loader that a program needs, as ldd(1) lists them. */
-async function sharedLibraries(program: string): Promise<string[]> {
-  const lines = await run('ldd', [program]);
-  return [...new Set([...lines.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] ?? ''))];
 }
 
 async function makeBochsParts(directory: string): Promise<void> {
