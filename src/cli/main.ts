@@ -109,6 +109,7 @@ function commands(done: (status: number) => void): Command {
     .option('--workloads <names>', 'by comma: names, or cpu, exits, serial (default: all)')
     .option('--budget <seconds>', 'what all may take', '120')
     .option('--json <file>', 'write all samples as JSON')
+    .addOption(host('where to measure'))
     .action(async (options: BenchSuiteOptions) => done(await (await import('./bench-suite.js')).benchSuite(options)));
   bench
     .command('exit')

@@ -1,0 +1,106 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { type BenchResult, readBenchResult } from '../bench/result.js';
+import type { HostFile } from '../host/file.js';
+import { runInHost } from '../host/forward.js';
+import type { HostKind } from '../host/kind.js';
+import { programFiles } from '../host/programs.js';
+import { ensurePackages } from '../setup/packages.js';
+import type { EngineName } from './bench-engines.js';
+
+/** Where what an engine needs is: a nested host holds this project and Node alone. */
+interface Needs {
+  readonly packages: readonly string[];
+  /** Files, or directories for all in them. */
+  readonly places: readonly string[];
+}
+
+const MODULES = '/usr/lib/x86_64-linux-gnu/qemu';
+const QEMU: Needs = {
+  packages: ['qemu-system-x86', 'seabios'],
+  places: [
+    '/usr/bin/qemu-system-x86_64',
+    `${MODULES}/accel-tcg-x86_64.so`,
+    ...['linuxboot_dma.bin', 'pvh.bin', 'kvmvapic.bin', 'qboot.rom'].map((name) => `/usr/share/qemu/${name}`),
+    '/usr/share/seabios/bios-256k.bin',
+  ],
+};
+const BOCHS: Needs = {
+  packages: ['bochs', 'bochs-term', 'bochsbios', 'vgabios'],
+  places: [
+    '/usr/bin/bochs-bin',
+    '/usr/lib/x86_64-linux-gnu/bochs/plugins',
+    '/usr/share/bochs/BIOS-bochs-latest',
+    '/usr/share/bochs/VGABIOS-lgpl-latest',
+    '/lib/terminfo/x/xterm',
+  ],
+};
+const NEEDS: Readonly<Record<string, Needs>> = { 'qemu-kvm': QEMU, 'qemu-tcg': QEMU, bochs: BOCHS };
+
+const RESULT_INSIDE = '/work/result.json';
+/** What the host's start and the last launch may take beyond the budget, which is the suite's alone. */
+const GRACE_S = 50;
+
+export interface InsideOptions {
+  readonly engines: readonly EngineName[];
+  /** Of `vmlaunch bench`. */
+  readonly argv: readonly string[];
+  readonly budgetS: number;
+  readonly progress: (line: string) => void;
+}
+
+/**
+ * Runs the suite in a nested host, and the emulators there too: so all figures are of one processor.
+ * @returns the result, or the exit status of a command that gave none
+ * @throws VmError HOST_FAILED, SETUP_FAILED
+ */
+export async function benchInside(
+  kind: HostKind,
+  { engines, argv, budgetS, progress }: InsideOptions,
+): Promise<BenchResult | number> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
+  const outside = path.join(directory, 'result.json');
+  try {
+    const status = await runInHost({
+      kind,
+      argv: ['bench', '--host', 'local', '--json', RESULT_INSIDE, ...argv],
+      env: { QEMU_MODULE_DIR: MODULES },
+      upload: await filesFor(engines, progress),
+      download: [{ inside: RESULT_INSIDE, outside }],
+      // On vtx the same clock and an input that has ended make a run repeat; its seconds are counted in instructions.
+      clock: 'fixed',
+      ...(kind === 'svm' && { timeoutS: budgetS + GRACE_S }),
+      stdin: await noInput(),
+      stdout: new Writable({ write: (_bytes, _encoding, done) => done() }),
+      stderr: process.stderr,
+      progress,
+    });
+    return status === 0 ? readBenchResult(outside) : status;
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}
+
+/** An engine whose packages cannot be had is left out, and says so inside. */
+async function filesFor(engines: readonly EngineName[], progress: (line: string) => void): Promise<HostFile[]> {
+  const needs = new Set(engines.flatMap((name) => NEEDS[name] ?? []));
+  const files: HostFile[] = [];
+  for (const { packages: names, places } of needs) {
+    try {
+      const packages = await ensurePackages(names, progress);
+      files.push(...(await programFiles(packages, places)));
+    } catch (error) {
+      progress(`${names[0]}: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return [...new Map(files.map((file) => [file.path, file])).values()];
+}
+
+async function noInput(): Promise<Readable> {
+  const input = Readable.from([]).resume();
+  await finished(input);
+  return input;
+}
