@@ -96,7 +96,7 @@ static void take_word(const char *word) {
   }
 }
 
-/* Words with '=' ask for a workload; `bits=32` is the loader's (disk.S), and others are of no meaning. */
+/* Words with '=' ask for a workload; `bits=32` is for image.S, and others are of no meaning. */
 static bool asks(const char *word) {
   if (is_name(word, "bits")) return false;
   while (*word != '=' && *word != '\0' && !is_space(*word)) word++;

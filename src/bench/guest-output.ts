@@ -2,7 +2,7 @@
  * What the benchmark's guest has printed, read back (guest-images/bench/run.c has the lines). An engine may print anything
  * before, between and after them, or stop anywhere: each workload that was asked for gets a result or a reason.
  */
-import type { Asked } from './guest-disk.js';
+import type { Asked } from './guest-image.js';
 import { serialBytes, workloadNamed } from './workloads.js';
 
 export type WorkloadResult =

@@ -9,6 +9,8 @@ import type { Engine, Launch } from './engine.js';
 export interface Program {
   readonly command: readonly [string, ...string[]];
   readonly environment?: NodeJS.ProcessEnv;
+  /** An empty file to which it writes what the serial port sends, in place of standard output. */
+  readonly outputFile?: string;
 }
 
 export interface ProgramEngineOptions {
@@ -44,7 +46,12 @@ export class ProgramEngine implements Engine {
   }
 }
 
-function run({ command: [file, ...args], environment }: Program, signal: AbortSignal): Promise<Launch> {
+function run(program: Program, signal: AbortSignal): Promise<Launch> {
+  const {
+    command: [file, ...args],
+    environment,
+    outputFile,
+  } = program;
   const arrivals = new Arrivals();
   // A group of its own: what it starts ends with it.
   const child = spawn(file, args, {
@@ -58,10 +65,13 @@ function run({ command: [file, ...args], environment }: Program, signal: AbortSi
   signal.addEventListener('abort', kill, { once: true });
   process.once('exit', kill);
   if (signal.aborted) kill();
-  child.stdout.on('data', (bytes: Buffer) => {
+  const take = (bytes: Buffer): void => {
     if (!arrivals.take(bytes)) kill();
     if (arrivals.ended) grace ??= setTimeout(kill, GRACE_MS);
-  });
+  };
+  const output = outputFile === undefined ? undefined : new GrowingFile(outputFile, take);
+  if (output === undefined) child.stdout.on('data', take);
+  else child.stdout.resume();
   child.stderr.on('data', (bytes: Buffer) => {
     complaint = (complaint + bytes.toString()).slice(0, MOST_ERROR_BYTES);
   });
@@ -74,10 +84,41 @@ function run({ command: [file, ...args], environment }: Program, signal: AbortSi
       clearTimeout(grace);
       signal.removeEventListener('abort', kill);
       process.off('exit', kill);
+      output?.close();
       const how = failed ?? (killedBy === null ? `ended with status ${status}` : `was ended by ${killedBy}`);
       resolve(arrivals.launch(arrivals.ended ? undefined : `${how}${lastLine(complaint)}`));
     });
   });
+}
+
+/** Gives what is appended to a file, as soon as it is there. */
+class GrowingFile {
+  readonly #fd: number;
+  readonly #watcher: fs.FSWatcher;
+  readonly #buffer = Buffer.alloc(65536);
+
+  constructor(
+    file: string,
+    private readonly take: (bytes: Buffer) => void,
+  ) {
+    this.#fd = fs.openSync(file, 'r');
+    this.#watcher = fs.watch(file, () => this.#read());
+  }
+
+  /** Gives the rest first. */
+  close(): void {
+    this.#watcher.close();
+    this.#read();
+    fs.closeSync(this.#fd);
+  }
+
+  #read(): void {
+    for (;;) {
+      const count = fs.readSync(this.#fd, this.#buffer);
+      if (count === 0) return;
+      this.take(Buffer.from(this.#buffer.subarray(0, count)));
+    }
+  }
 }
 
 function killGroup({ pid }: ChildProcess): void {

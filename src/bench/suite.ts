@@ -3,7 +3,7 @@
  * as take about the same time there, until the intervals are narrow or the time is spent.
  */
 import { arrivalOf, type Engine, type Launch } from './engine.js';
-import { type Asked, benchCommandLine } from './guest-disk.js';
+import { type Asked, benchCommandLine } from './guest-image.js';
 import { parseBenchOutput, type WorkloadResult } from './guest-output.js';
 import { type Interval, median, medianInterval } from './statistics.js';
 import type { Workload } from './workloads.js';

@@ -2,21 +2,24 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { type BochsFiles, bochsProgram } from '../bench/bochs.js';
 import type { Engine } from '../bench/engine.js';
 import { MachineEngine } from '../bench/machine-engine.js';
 import { ProgramEngine } from '../bench/program-engine.js';
-import { messageOf } from '../errors.js';
+import { v86Command, v86Version } from '../bench/v86.js';
+import { messageOf, VmError } from '../errors.js';
 import { ensurePackages, type Packages } from '../setup/packages.js';
 import { version } from './version.js';
 
 const GUEST_MEMORY_MIB = 64;
 const buildPath = (name: string): string => fileURLToPath(new URL(`../../build/guest-images/${name}`, import.meta.url));
-const KERNEL = buildPath('bench.elf');
+const IMAGE = buildPath('bench.img');
 const NATIVE = buildPath('bench-native');
 const QEMU = '/usr/bin/qemu-system-x86_64';
+const BOCHS = '/usr/bin/bochs-bin';
 
 /** The engines that there are, in the order of a table's columns. */
-export const ENGINE_NAMES = ['native', 'kvm', 'qemu-kvm', 'qemu-tcg'] as const;
+export const ENGINE_NAMES = ['native', 'kvm', 'qemu-kvm', 'qemu-tcg', 'bochs', 'v86'] as const;
 export type EngineName = (typeof ENGINE_NAMES)[number];
 
 /** Makes engines; what cannot be used says so when it is probed. */
@@ -26,7 +29,7 @@ export function makeEngine(name: EngineName): Engine {
       return nativeEngine();
     case 'kvm':
       return new MachineEngine(`vmlaunch ${version()}`, (commandLine) => ({
-        image: KERNEL,
+        image: IMAGE,
         commandLine,
         memory: `${GUEST_MEMORY_MIB}M`,
       }));
@@ -34,6 +37,10 @@ export function makeEngine(name: EngineName): Engine {
       return qemuEngine(name, 'kvm', 'host');
     case 'qemu-tcg':
       return qemuEngine(name, 'tcg', 'max');
+    case 'bochs':
+      return bochsEngine();
+    case 'v86':
+      return v86Engine();
   }
 }
 
@@ -52,23 +59,66 @@ function qemuEngine(name: EngineName, accelerator: 'kvm' | 'tcg', cpu: string): 
     name,
     probe: async () => {
       if (accelerator === 'kvm' && !fs.existsSync('/dev/kvm')) return { missing: 'there is no /dev/kvm here' };
-      try {
+      return probeProgram(async () => {
         packages = await ensurePackages(['qemu-system-x86'], () => {});
-        const env = { ...process.env, ...packages.environment };
-        const { stdout } = await promisify(execFile)(packages.path(QEMU), ['--version'], { env });
-        return { version: /version (\S+)/.exec(stdout)?.[1] ?? stdout.trim() };
-      } catch (error) {
-        return { missing: messageOf(error) };
-      }
+        return /version (\S+)/.exec(await outputOf(packages, QEMU, ['--version']))?.[1];
+      });
     },
     program: (commandLine) => ({
       command: [
         packages?.path(QEMU) ?? QEMU,
         ...['-accel', accelerator, '-cpu', cpu, '-m', `${GUEST_MEMORY_MIB}`, '-nodefaults', '-no-user-config'],
         ...['-display', 'none', '-no-reboot', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
-        ...['-kernel', KERNEL, '-append', commandLine],
+        ...['-kernel', IMAGE, '-append', commandLine],
       ],
       environment: packages?.environment ?? {},
     }),
   });
+}
+
+function bochsEngine(): Engine {
+  let files: BochsFiles | undefined;
+  return new ProgramEngine({
+    name: 'bochs',
+    probe: () =>
+      probeProgram(async () => {
+        const packages = await ensurePackages(['bochs', 'bochs-term', 'vgabios'], () => {});
+        files = {
+          program: packages.path(BOCHS),
+          environment: packages.environment,
+          vgaBios: packages.path('/usr/share/bochs/VGABIOS-lgpl-latest'),
+          image: IMAGE,
+        };
+        return /Emulator (\S+)/.exec(await outputOf(packages, BOCHS, ['--help']))?.[1];
+      }),
+    program: (commandLine, directory) => {
+      if (files === undefined) throw new VmError('BUG', 'Bochs is launched before it is asked for');
+      return bochsProgram(files, commandLine, directory);
+    },
+  });
+}
+
+/** A package of npm, in a process of its own. */
+function v86Engine(): Engine {
+  return new ProgramEngine({
+    name: 'v86',
+    probe: () => probeProgram(async () => v86Version()),
+    program: (commandLine) => ({ command: v86Command(IMAGE, commandLine) }),
+  });
+}
+
+/** What cannot be had is missing, and why. */
+async function probeProgram(version: () => Promise<string | undefined>): ReturnType<Engine['probe']> {
+  try {
+    return { version: (await version()) ?? 'of a version that it does not tell' };
+  } catch (error) {
+    return { missing: messageOf(error) };
+  }
+}
+
+/** Both of its outputs, whatever its status. */
+async function outputOf(packages: Packages, file: string, args: readonly string[]): Promise<string> {
+  const env = { ...process.env, ...packages.environment };
+  const { stdout, stderr } = await promisify(execFile)(packages.path(file), [...args], { env });
+  return stdout + stderr;
 }

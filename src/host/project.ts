@@ -18,6 +18,8 @@ const DIRECTORIES = ['dist', 'build/guest-images'];
 
 /** What runs, and not what it was made from or what describes it. */
 const IS_NEEDED = /\.(js|cjs|mjs|json|wasm|node|img|bin|elf)$|\/[^./]+$/;
+/** Other builds of v86 than the one that is used: 15 MB. */
+const IS_SPARE = /\/(libv86(-debug)?\.js|libv86-debug\.mjs|v86-(debug|fallback)\.wasm)$/;
 
 interface Found {
   readonly path: string;
@@ -84,7 +86,7 @@ function filesBelow(root: string, directory: string): string[] {
   return fs.readdirSync(place, { withFileTypes: true }).flatMap((entry) => {
     const name = path.join(directory, entry.name);
     if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : filesBelow(root, name);
-    return IS_NEEDED.test(`/${name}`) && !entry.name.startsWith('.') ? [name] : [];
+    return IS_NEEDED.test(`/${name}`) && !IS_SPARE.test(`/${name}`) && !entry.name.startsWith('.') ? [name] : [];
   });
 }
 

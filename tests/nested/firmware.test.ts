@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { benchCommandLine, benchDisk } from '../../src/bench/guest-disk.js';
+import { benchCommandLine, withCommandLine } from '../../src/bench/guest-image.js';
 import { parseBenchOutput } from '../../src/bench/guest-output.js';
 import { HOST_KINDS } from '../../src/host/kind.js';
 import { prepareHost } from '../../src/host/prepare.js';
@@ -49,17 +49,17 @@ describe('[svm] a firmware', () => {
   });
 });
 
-describe("[svm] the benchmark's disk", () => {
+describe("[svm] the benchmark's image in place of a firmware", () => {
   it('runs the build that its command line asks for', { timeout: 5 * MINUTES }, async () => {
     const asked = [
       { name: 'exits.out', count: 50 },
       { name: 'cpu.sse', count: 50 },
       { name: 'cpu.context-switches', count: 50 },
     ];
-    const disk = path.join(directory, 'bench.img');
+    const rom = path.join(directory, 'bench.img');
     const image = readFileSync(path.join(ROOT, 'build/guest-images/bench.img'));
-    writeFileSync(disk, benchDisk(image, benchCommandLine(asked, { bits: 32 })));
-    const { status, stdout, stderr } = await run([disk, '--host', 'svm']);
+    writeFileSync(rom, withCommandLine(image, benchCommandLine(asked, { bits: 32 })));
+    const { status, stdout, stderr } = await run([BOOT_SECTOR, '--firmware', rom, '--host', 'svm']);
     expect(status, stderr).toBe(1);
     const { bits, bootAt, startAt, results } = parseBenchOutput(stdout, asked);
     expect(results.map(({ outcome }) => outcome)).toEqual(['ran', 'ran', 'ran']);

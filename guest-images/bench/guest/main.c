@@ -1,7 +1,7 @@
 /*
  * Shows what virtualization costs, and what emulation does: runs the workloads that its command line names, each so many
  * times, and prints the checksum and the time of each (bench/run.c). `exits.out=20000 cpu.integer=1000000` are two.
- * It has two builds of the same source, in 64-bit and in 32-bit mode; bench.img is a floppy disk with both (disk.S).
+ * It has two builds of the same source, in 64-bit and in 32-bit mode; bench.img holds both (image.S).
  * It needs 9 MiB of memory.
  */
 #include "bench/bench.h"

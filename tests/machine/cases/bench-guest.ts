@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { type Asked, benchCommandLine } from '../../../dist/bench/guest-disk.js';
+import { type Asked, benchCommandLine } from '../../../dist/bench/guest-image.js';
 import { type BenchOutput, parseBenchOutput } from '../../../dist/bench/guest-output.js';
 import { BEYOND_KVM_PVM, WORKLOADS } from '../../../dist/bench/workloads.js';
 import { Machine, type MachineEnd } from '../../../dist/index.js';
@@ -11,12 +11,12 @@ const REFUSED_ON_PVM = ['cpu.system-calls', 'cpu.context-switches'];
 
 async function run(
   { guestImages, log }: CaseContext,
-  image: string,
   asked: readonly Asked[],
+  choice: { readonly bits?: 32 } = {},
 ): Promise<BenchOutput & { readonly end: MachineEnd }> {
-  const commandLine = benchCommandLine(asked);
+  const commandLine = benchCommandLine(asked, choice);
   await using machine = await Machine.create({
-    image: `${guestImages}/${image}`,
+    image: `${guestImages}/bench.img`,
     commandLine,
     memory: '64M',
     timeoutS: 40,
@@ -40,7 +40,6 @@ export const cases: readonly Case[] = [
       const names = WORKLOADS.map(({ name }) => name).filter((name) => !isPvm || !BEYOND_KVM_PVM.has(name));
       const { bits, results, end } = await run(
         context,
-        'bench.elf',
         names.map((name) => ({ name, count: COUNT })),
       );
       assert.equal(end.reason, 'debug-exit');
@@ -56,7 +55,7 @@ export const cases: readonly Case[] = [
     flavours: ['local', 'svm'],
     async run(context) {
       const asked = WORKLOADS.map(({ name }) => ({ name, count: COUNT }));
-      const { bits, results, end } = await run(context, 'bench32.elf', asked);
+      const { bits, results, end } = await run(context, asked, { bits: 32 });
       assert.equal(end.reason, 'debug-exit');
       if (context.module === 'kvm_pvm') {
         // It has no paging outside of long mode: the guest's own handler tells of the MOV to CR0.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { benchCommandLine, benchDisk } from '../../../src/bench/guest-disk.js';
+import { benchCommandLine, withCommandLine } from '../../../src/bench/guest-image.js';
 import { parseBenchOutput, type WorkloadResult } from '../../../src/bench/guest-output.js';
 import { serialBytes, workloadNamed } from '../../../src/bench/workloads.js';
 
@@ -114,22 +114,22 @@ describe('the output of the guest', () => {
   });
 });
 
-describe('the disk', () => {
-  const image = new Uint8Array(4096);
-  image.set([0x55, 0xaa], 510);
+describe('the image', () => {
+  const image = new Uint8Array(65536);
+  new DataView(image.buffer).setUint32(4, 0x1badb002, true);
 
   it('gets the command line, and nothing is left of another', () => {
-    const disk = benchDisk(benchDisk(image, 'x'.repeat(3071)), benchCommandLine(ASKED, { bits: 32 }));
+    const copy = withCommandLine(withCommandLine(image, 'x'.repeat(3071)), benchCommandLine(ASKED, { bits: 32 }));
     const text = 'bits=32 exits.out=20 exits.hypercall=5 cpu.integer=7 exits.out=40';
-    expect(Buffer.from(disk.subarray(512, 512 + text.length)).toString()).toBe(text);
-    expect(disk.subarray(512 + text.length).every((byte) => byte === 0)).toBe(true);
+    expect(Buffer.from(copy.subarray(512, 512 + text.length)).toString()).toBe(text);
+    expect(copy.subarray(512 + text.length).every((byte) => byte === 0)).toBe(true);
   });
 
   it.each(['x'.repeat(3072), 'a\nb', 'ü'])('refuses a command line that it cannot hold', (text) => {
-    expect(() => benchDisk(image, text)).toThrow("the benchmark's command line is not 3071 letters or fewer");
+    expect(() => withCommandLine(image, text)).toThrow("the benchmark's command line is not 3071 letters or fewer");
   });
 
   it('refuses another image', () => {
-    expect(() => benchDisk(new Uint8Array(4096), '')).toThrow("this is not the benchmark's floppy disk");
+    expect(() => withCommandLine(new Uint8Array(4096), '')).toThrow("this is not the benchmark's image");
   });
 });

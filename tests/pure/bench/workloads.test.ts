@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { benchCommandLine } from '../../../src/bench/guest-disk.js';
+import { benchCommandLine } from '../../../src/bench/guest-image.js';
 import { parseBenchOutput } from '../../../src/bench/guest-output.js';
 import { serialBytes, WORKLOADS, workloadNamed } from '../../../src/bench/workloads.js';
 
