@@ -10,7 +10,7 @@ const ALLOWED = {
   machine: ['kvm', 'memory', 'devices', 'boot'],
   setup: ['boot'],
   trace: ['kvm', 'memory', 'devices', 'boot', 'machine'],
-  bench: ['kvm', 'memory', 'devices', 'boot', 'machine'],
+  bench: ['kvm', 'memory', 'devices', 'boot', 'machine', 'trace/html'],
   host: ['kvm', 'memory', 'devices', 'boot', 'machine', 'setup'],
 };
 

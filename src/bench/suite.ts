@@ -22,7 +22,13 @@ export interface SuiteOptions {
   /** Nanoseconds on a clock that only rises. */
   readonly now: () => number;
   readonly signal: AbortSignal;
-  readonly progress?: (line: string) => void;
+  readonly progress?: (step: SuiteStep) => void;
+}
+
+/** What is done now: an engine's part of a round, from 1; without one it is calibrated. */
+export interface SuiteStep {
+  readonly engine: string;
+  readonly round: number | undefined;
 }
 
 /** One round's figures of one workload on one engine. */
@@ -136,7 +142,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   const deadline = now() + budgetS * NS_PER_S;
   const columns = engines.map((engine) => new Column(engine, workloads));
   for (const column of columns) {
-    progress(`${column.engine.name}: calibrating`);
+    progress({ engine: column.engine.name, round: undefined });
     await calibrate(column, options, deadline);
   }
   let rounds = 0;
@@ -145,10 +151,11 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     const isEnough = rounds >= LEAST_ROUNDS && active.every((column) => column.isPrecise(width));
     const roundNs = active.reduce((sum, column) => sum + column.roundNs, 0);
     if (active.length === 0 || isEnough || (rounds > 0 && now() + roundNs > deadline)) break;
-    progress(`round ${rounds + 1}, ${Math.max(0, Math.round((deadline - now()) / NS_PER_S))} s left`);
     for (let i = 0; i < active.length; i++) {
       const column = active[(i + rounds) % active.length];
-      if (column !== undefined) await runRound(column, options, deadline);
+      if (column === undefined) continue;
+      progress({ engine: column.engine.name, round: rounds + 1 });
+      await runRound(column, options, deadline);
     }
   }
   return { rounds, engines: columns.map((column) => column.result) };

@@ -66,7 +66,7 @@ export async function benchInside(
   try {
     const status = await runInHost({
       kind,
-      argv: ['bench', '--host', 'local', '--json', RESULT_INSIDE, ...argv],
+      argv: ['bench', '--host', 'local', '--no-text', '--json', RESULT_INSIDE, ...argv],
       env: { QEMU_MODULE_DIR: MODULES },
       upload: await filesFor(engines, progress),
       download: [{ inside: RESULT_INSIDE, outside }],

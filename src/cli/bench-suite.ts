@@ -1,20 +1,21 @@
 import os from 'node:os';
 import { makeBenchResult } from '../bench/make-result.js';
-import type { BenchCell, BenchResult, BenchUnit } from '../bench/result.js';
+import type { BenchResult } from '../bench/result.js';
 import { runSuite } from '../bench/suite.js';
 import { type SuiteName, workloadsOfSuite } from '../bench/suites.js';
 import { WORKLOADS, type Workload } from '../bench/workloads.js';
 import { VmError } from '../errors.js';
-import { writeFile } from '../host/write-file.js';
 import { native } from '../kvm/native.js';
 import { ENGINE_NAMES, type EngineName, makeEngine } from './bench-engines.js';
 import { benchInside } from './bench-inside.js';
+import { BenchProgress, type ProgressOptions } from './bench-progress.js';
+import { type BenchShowOptions, showBench } from './bench-show.js';
 import { chooseHost, type HostName } from './choose-host.js';
 import { numberOf } from './image-options.js';
 import { describeThisHost, loadNow } from './this-host.js';
 import { version } from './version.js';
 
-export interface BenchSuiteOptions {
+export interface BenchSuiteOptions extends BenchShowOptions {
   readonly suite: SuiteName;
   /** By comma. */
   readonly engines?: string;
@@ -23,8 +24,9 @@ export interface BenchSuiteOptions {
   /** Seconds; on the host vtx those of its clock, which counts instructions. */
   readonly budget: string;
   readonly host: HostName;
-  readonly json?: string;
 }
+
+const NS_PER_S = 1e9;
 
 /** `vmlaunch bench`: the same guest on every engine that is here. Returns the exit status. @throws VmError */
 export async function benchSuite(options: BenchSuiteOptions): Promise<number> {
@@ -37,11 +39,10 @@ export async function benchSuite(options: BenchSuiteOptions): Promise<number> {
   if (options.host === 'auto') progress(`host ${host}: ${why}`);
   const measured =
     host === 'local'
-      ? await benchHere({ suite: options.suite, engines, workloads, budgetS, progress })
+      ? await benchHere({ suite: options.suite, engines, workloads, budgetS })
       : await benchInside(host, { engines, argv: argumentsInside(options), budgetS, progress });
   if (typeof measured === 'number') return measured;
-  if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(measured, null, 2)}\n`);
-  process.stdout.write(suiteTable(measured));
+  showBench(measured, options);
   return 0;
 }
 
@@ -58,43 +59,55 @@ interface Wanted {
   readonly engines: readonly EngineName[];
   readonly workloads: readonly Workload[];
   readonly budgetS: number;
-  readonly progress: (line: string) => void;
 }
 
 /** On the processor and the KVM that are here. Returns the exit status where a signal stopped it. */
-async function benchHere({ suite, engines, workloads, budgetS, progress }: Wanted): Promise<BenchResult | number> {
+async function benchHere(wanted: Wanted): Promise<BenchResult | number> {
   const controller = new AbortController();
   const interrupt = (signal: NodeJS.Signals): void => controller.abort(signal);
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGALRM'] as const;
   for (const signal of signals) process.once(signal, interrupt);
   try {
-    const [date, startNs, before] = [new Date(), native.monotonicNs(), loadNow()];
-    const result = await runSuite({
-      engines: engines.map(makeEngine),
-      workloads,
-      budgetS,
-      now: native.monotonicNs,
-      signal: controller.signal,
-      progress,
-    });
-    return makeBenchResult({
-      version: version(),
-      date,
-      suite,
-      host: { ...describeThisHost(), load: { before, after: loadNow() } },
-      budgetS,
-      elapsedS: (native.monotonicNs() - startNs) / 1e9,
-      workloads,
-      result,
-    });
+    return await measure(wanted, controller.signal);
   } catch (error) {
     if (!controller.signal.aborted) throw error;
     const signal = String(controller.signal.reason) as NodeJS.Signals;
-    progress(`stopped by ${signal}`);
+    process.stderr.write(`vmlaunch: stopped by ${signal}\n`);
     return 128 + os.constants.signals[signal];
   } finally {
     for (const signal of signals) process.off(signal, interrupt);
   }
+}
+
+async function measure({ suite, engines, workloads, budgetS }: Wanted, signal: AbortSignal): Promise<BenchResult> {
+  const now = native.monotonicNs;
+  const [date, startNs, before] = [new Date(), now(), loadNow()];
+  using progress = new BenchProgress({ ...progressTarget(), now, budgetS });
+  const result = await runSuite({
+    engines: engines.map(makeEngine),
+    workloads,
+    budgetS,
+    now,
+    signal,
+    progress: (step) => progress.take(step),
+  });
+  return makeBenchResult({
+    version: version(),
+    date,
+    suite,
+    host: { ...describeThisHost(), load: { before, after: loadNow() } },
+    budgetS,
+    elapsedS: (now() - startNs) / NS_PER_S,
+    workloads,
+    result,
+  });
+}
+
+/** Where it is said what the suite does. */
+function progressTarget(): Pick<ProgressOptions, 'write' | 'columns'> {
+  const { stderr } = process;
+  const columns = stderr.isTTY && process.env.TERM !== 'dumb' ? stderr.columns || 80 : undefined;
+  return { write: (text) => void stderr.write(text), columns };
 }
 
 function enginesOf(text: string | undefined): EngineName[] {
@@ -120,55 +133,4 @@ function workloadsOf(suite: SuiteName, text: string | undefined): readonly Workl
     });
   }
   return all.filter(({ name }) => wanted.some((word) => fits(name, word)));
-}
-
-const NAME_COLUMNS = 22;
-const CELL_COLUMNS = 18;
-
-/** A row for each workload, a column for each engine; what has no figure has its reason below. */
-export function suiteTable({ engines, rounds, workloads, unit }: BenchResult): string {
-  const reasons = new Map<string, number>();
-  const cellText = (engine: string, cell: BenchCell | undefined): string => {
-    if (cell === undefined) return '';
-    if (cell.outcome === 'measured') {
-      const { median, interval } = cell;
-      if (cell.samples.length < 2) return `${timeText(median, unit)}     `;
-      return `${timeText(median, unit)} ±${((50 * (interval.high - interval.low)) / median).toFixed(0)} %`;
-    }
-    const reason = `${engine}: ${cell.outcome}: ${cell.why}`;
-    if (!reasons.has(reason)) reasons.set(reason, reasons.size + 1);
-    return `– [${reasons.get(reason)}]`;
-  };
-  const row = (name: string, cells: readonly string[]): string =>
-    `${name.padEnd(NAME_COLUMNS)}${cells.map((cell) => cell.padStart(CELL_COLUMNS)).join('')}`.trimEnd();
-  const rows = workloads.map(({ name }) =>
-    row(
-      name,
-      engines.map((engine) => cellText(engine.name, engine.cells[name])),
-    ),
-  );
-  const clocks = engines.flatMap(({ name, clock }) =>
-    clock === null ? [] : [`${name} ${clock.ticksPerUnit.toFixed(3)} (±${(100 * clock.spread).toFixed(0)} %)`],
-  );
-  return [
-    `One iteration: the median of ${rounds} rounds, and half of its 95 % interval`,
-    row(
-      '',
-      engines.map(({ name }) => name),
-    ),
-    row(
-      'version',
-      engines.map(({ version }) => version ?? '–'),
-    ),
-    ...rows,
-    `Ticks of the guest's TSC in a nanosecond of the host, and how far a workload's are from it: ${clocks.join(', ')}`,
-    ...[...reasons].map(([reason, number]) => `[${number}] ${reason}`),
-    '',
-  ].join('\n');
-}
-
-function timeText(ns: number, unitOfAll: BenchUnit): string {
-  if (unitOfAll === 'instructions') return ns.toPrecision(4);
-  const [value, unit] = ns >= 1e6 ? [ns / 1e6, 'ms'] : ns >= 1e3 ? [ns / 1e3, 'µs'] : [ns, 'ns'];
-  return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ${unit}`;
 }

@@ -109,6 +109,8 @@ function commands(done: (status: number) => void): Command {
     .option('--workloads <names>', 'by comma: names, or cpu, exits, serial (default: all)')
     .option('--budget <seconds>', 'what all may take', '120')
     .option('--json <file>', 'write all samples as JSON')
+    .option('--markdown [file]', 'write tables for a README; without a file on standard output, in place of the table')
+    .option('--no-text', 'print no table')
     .addOption(host('where to measure'))
     .action(async (options: BenchSuiteOptions) => done(await (await import('./bench-suite.js')).benchSuite(options)));
   bench

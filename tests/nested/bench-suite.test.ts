@@ -22,7 +22,7 @@ it('[qemu] vmlaunch bench gives each engine a figure or a reason, and all sample
   using command = new Run(argv, { command: 'bench' });
   const { status, stdout, stderr } = await command.ended();
   expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/^exits\.out .*\[1\] +[\d.]+ /m);
+  expect(stdout).toMatch(/^exits\.out .*\n {2}qemu-tcg +[\d.]+ [nµ]s .* reference .*\n {2}no figure: native \[1\]$/m);
   const { engines, rounds } = readBenchResult(file);
   expect(rounds).toBeGreaterThan(0);
   const [native, qemu] = engines;

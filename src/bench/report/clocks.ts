@@ -1,0 +1,62 @@
+/** Whether the guest's clock and the host's say the same of how long each workload took. */
+import type { BenchEngine, BenchKind, BenchResult, BenchUnit } from '../result.js';
+import { median, medianInterval } from '../statistics.js';
+import { shareText } from './words.js';
+
+/**
+ * A workload whose guest's clock went by more than this faster or slower than in the engine's other workloads, with its
+ * whole 95 % interval, is not explained by the way of the lines from guest to host, which the host's times include.
+ */
+const MOST_DIFFERENCE = 0.05;
+
+export interface ClockCheck {
+  readonly engine: string;
+  /** Undefined: fewer than two workloads, so there is nothing to compare. */
+  readonly agrees: boolean | undefined;
+  /** "agree within 0.4 %; …": of the two clocks. */
+  readonly words: string;
+}
+
+interface Rate {
+  readonly workload: string;
+  /** Ticks of the guest's TSC in one of the result's unit, of each sample. */
+  readonly values: readonly number[];
+}
+
+/** Of each engine with a figure. A boot has no begin in the guest, and is left out. */
+export function checkClocks({ engines, workloads, unit }: BenchResult): ClockCheck[] {
+  const kinds = new Map(workloads.map(({ name, kind }) => [name, kind]));
+  return engines.flatMap((engine) => {
+    const rates = ratesOf(engine, kinds);
+    return rates.length === 0 ? [] : [{ engine: engine.name, ...verdict(rates, unit) }];
+  });
+}
+
+function ratesOf({ cells }: BenchEngine, kinds: ReadonlyMap<string, BenchKind>): Rate[] {
+  return Object.entries(cells).flatMap(([workload, cell]) => {
+    if (cell.outcome !== 'measured' || kinds.get(workload) === 'boot') return [];
+    return [{ workload, values: cell.samples.map(({ guestTicks, host }) => guestTicks / host) }];
+  });
+}
+
+function verdict(rates: readonly Rate[], unit: BenchUnit): Omit<ClockCheck, 'engine'> {
+  const rate = median(rates.map(({ values }) => median(values)));
+  const ticks = `${rate.toPrecision(3)} ticks of the guest's TSC ${unit === 'ns' ? 'a nanosecond' : 'an instruction'}`;
+  if (rate === 0) return { agrees: false, words: "disagree: the guest's clock stood still" };
+  if (rates.length < 2) return { agrees: undefined, words: `not checked, it takes two workloads; ${ticks}` };
+  const differences = rates.map(({ workload, values }) => {
+    const { low, high } = medianInterval(values);
+    const isOff = low > rate * (1 + MOST_DIFFERENCE) || high < rate * (1 - MOST_DIFFERENCE);
+    return { workload, share: median(values) / rate - 1, isOff };
+  });
+  const most = Math.max(...differences.map(({ share }) => Math.abs(share)));
+  const off = differences.filter(({ isOff }) => isOff);
+  if (off.length === 0) {
+    const noise = most > MOST_DIFFERENCE ? ', which is within their noise' : '';
+    return { agrees: true, words: `agree within ${shareText(most)}${noise}; ${ticks}` };
+  }
+  const places = off.map(({ workload, share }) => {
+    return `${workload} (the guest's ran ${shareText(Math.abs(share))} ${share > 0 ? 'faster' : 'slower'})`;
+  });
+  return { agrees: false, words: `disagree: ${places.join(', ')}; else ${ticks}` };
+}

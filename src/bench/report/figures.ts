@@ -1,0 +1,92 @@
+/** A result's cells, put beside each other: each workload's figures, as multiples of one of them. */
+import type { BenchEngine, BenchKind, BenchResult, BenchWorkload, MeasuredCell } from '../result.js';
+import { bootstrapInterval, type Interval } from '../statistics.js';
+
+/** Those that others are compared with, if they have a figure; else it is the first that has. */
+const REFERENCES = ['kvm', 'native'];
+
+export interface Figure {
+  readonly engine: string;
+  readonly cell: MeasuredCell;
+  /** Its time over the reference's of the same run. */
+  readonly ratio: number;
+  /** What it is compared with; undefined for that itself. */
+  readonly reference: MeasuredCell | undefined;
+}
+
+/** An engine without a figure, and the footnote that says why. */
+export interface Gap {
+  readonly engine: string;
+  readonly outcome: string;
+  readonly note: number;
+}
+
+export interface Row {
+  readonly workload: BenchWorkload;
+  /** In the engines' order; empty where none has any. */
+  readonly figures: readonly Figure[];
+  readonly gaps: readonly Gap[];
+}
+
+export interface Group {
+  readonly kind: BenchKind;
+  readonly rows: readonly Row[];
+}
+
+export interface Figures {
+  readonly groups: readonly Group[];
+  /** Why there is no figure, each reason once: number i + 1 is at i. */
+  readonly notes: readonly string[];
+}
+
+/** The workloads in the result's order, in groups of their kind. */
+export function figuresOf({ workloads, engines }: BenchResult): Figures {
+  const notes: string[] = [];
+  const groups: { kind: BenchKind; rows: Row[] }[] = [];
+  for (const workload of workloads) {
+    const row = { workload, figures: rowFigures(engines, workload.name), gaps: gapsOf(engines, workload.name, notes) };
+    const group = groups.find(({ kind }) => kind === workload.kind);
+    if (group === undefined) groups.push({ kind: workload.kind, rows: [row] });
+    else group.rows.push(row);
+  }
+  return { groups, notes };
+}
+
+function rowFigures(engines: readonly BenchEngine[], workload: string): Figure[] {
+  const measured = engines.flatMap((engine) => measuredOf(engine, workload));
+  const reference = referenceOf(measured.map(({ engine }) => engine));
+  const against = measured.find(({ engine }) => engine === reference)?.cell;
+  return measured.map(({ engine, cell }) => ({
+    engine,
+    cell,
+    ratio: cell.median / (against ?? cell).median,
+    reference: cell === against ? undefined : against,
+  }));
+}
+
+function measuredOf({ name, cells }: BenchEngine, workload: string): { engine: string; cell: MeasuredCell }[] {
+  const cell = cells[workload];
+  return cell?.outcome === 'measured' ? [{ engine: name, cell }] : [];
+}
+
+/** @param engines those that have a figure, in the columns' order */
+export function referenceOf(engines: readonly string[]): string | undefined {
+  return REFERENCES.find((name) => engines.includes(name)) ?? engines[0];
+}
+
+/** The 95 % interval of how many times as long `to` takes as `from`, by the samples of both. */
+export function ratioInterval(from: MeasuredCell, to: MeasuredCell): Interval {
+  return bootstrapInterval([timesOf(from), timesOf(to)], ([a = Number.NaN, b = Number.NaN]) => b / a);
+}
+
+export const timesOf = ({ samples }: MeasuredCell): number[] => samples.map(({ host }) => host);
+
+function gapsOf(engines: readonly BenchEngine[], workload: string, notes: string[]): Gap[] {
+  return engines.flatMap(({ name, cells }) => {
+    const cell = cells[workload];
+    if (cell === undefined || cell.outcome === 'measured') return [];
+    const reason = `${name}: ${cell.outcome}: ${cell.why}`;
+    if (!notes.includes(reason)) notes.push(reason);
+    return [{ engine: name, outcome: cell.outcome, note: notes.indexOf(reason) + 1 }];
+  });
+}
