@@ -11,7 +11,7 @@ export const LEAST_ROUNDS = 7;
 const DEFAULT_EXITS = 30_000;
 
 /** On the vtx host time is a count: 100 million instructions are a second by definition. */
-const NS_PER_INSTRUCTION = 10;
+export const NS_PER_INSTRUCTION = 10;
 
 export interface ExitBenchOptions {
   /** 7 or more; 7 by default. */

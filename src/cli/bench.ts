@@ -1,24 +1,12 @@
-import { Readable } from 'node:stream';
-import { finished } from 'node:stream/promises';
 import { benchExit, COLD_EXITS, type ExitBenchResult, LEAST_ROUNDS } from '../bench/exit.js';
-import { VmError } from '../errors.js';
-import { runInHost } from '../host/forward.js';
-import type { HostKind } from '../host/kind.js';
-import { writeFile } from '../host/write-file.js';
-import { Kvm } from '../kvm/kvm.js';
-import { chooseHost, type HostName } from './choose-host.js';
+import { benchHere, type MeasureOptions, wholeNumber } from './bench-here.js';
 
-export interface BenchExitOptions {
-  readonly host: HostName;
-  /** Where the result goes as JSON: see ExitBenchResult. */
-  readonly json?: string | undefined;
-  readonly rounds?: string | undefined;
+/** The JSON is an ExitBenchResult. */
+export interface BenchExitOptions extends MeasureOptions {
   /** Of each round, the cold ones included. */
   readonly exits?: string | undefined;
   readonly trace?: boolean | undefined;
 }
-
-const RESULT_INSIDE = '/work/result.json';
 
 /**
  * `vmlaunch bench exit`: prints a table on stdout, progress on stderr.
@@ -29,49 +17,12 @@ export async function benchExitCommand(options: BenchExitOptions): Promise<numbe
   // Bad input is told before any host is started.
   const rounds = wholeNumber(options.rounds, '--rounds', LEAST_ROUNDS);
   const exits = wholeNumber(options.exits, '--exits', COLD_EXITS + 1);
-  // The benchmark's guest is a flat image: any local KVM runs it.
-  const { host, why } = chooseHost(options.host, false);
-  if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
-  if (host !== 'local') return benchInHost(host, options);
-  Kvm.open().close(); // a KVM that cannot be used is told before two programs fail of it
-  const progress = (line: string): void => void process.stderr.write(`vmlaunch: ${line}\n`);
-  const result = await benchExit({ rounds, exits, trace: options.trace, progress });
-  if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
-  process.stdout.write(exitTable(result));
-  return 0;
-}
-
-function wholeNumber(text: string | undefined, option: string, least: number): number | undefined {
-  if (text === undefined) return undefined;
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new VmError('OPTION_INVALID', `${option} ${text} is not a whole number of at least ${least}`);
-}
-
-/** The clock is fixed and standard input has ended: so a run on vtx repeats. */
-async function benchInHost(kind: HostKind, { json, rounds, exits, trace }: BenchExitOptions): Promise<number> {
-  return runInHost({
-    kind,
-    argv: [
-      ...['bench', 'exit', '--host', 'local', '--json', RESULT_INSIDE],
-      ...(rounds === undefined ? [] : ['--rounds', rounds]),
-      ...(exits === undefined ? [] : ['--exits', exits]),
-      ...(trace === true ? ['--trace'] : []),
-    ],
-    upload: [],
-    download: json === undefined ? [] : [{ inside: RESULT_INSIDE, outside: json }],
-    clock: 'fixed',
-    stdin: await noInput(),
-    stdout: process.stdout,
-    stderr: process.stderr,
-    progress: (line) => void process.stderr.write(`${line}\n`),
+  const { trace } = options;
+  const more = [...(exits === undefined ? [] : ['--exits', `${exits}`]), ...(trace === true ? ['--trace'] : [])];
+  return benchHere('exit', options, more, async (progress) => {
+    const result = await benchExit({ rounds, exits, trace, progress });
+    return { result, table: exitTable(result) };
   });
-}
-
-async function noInput(): Promise<Readable> {
-  const input = Readable.from([]).resume();
-  await finished(input);
-  return input;
 }
 
 /** The result for people. */

@@ -4,6 +4,7 @@ import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
 import type { BenchExitOptions } from './bench.js';
+import type { MeasureOptions } from './bench-here.js';
 import type { BenchSuiteOptions } from './bench-suite.js';
 import { HOSTS } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
@@ -39,6 +40,8 @@ function commands(done: (status: number) => void): Command {
     .description('A virtual machine monitor whose whole machine is TypeScript, on KVM')
     .version(version())
     .exitOverride()
+    // What follows a subcommand's name is its own: else the --json of `bench exit` would be that of `bench`.
+    .enablePositionalOptions()
     .configureOutput({ outputError: () => {} });
   const run = program.command('run').description('start a kernel or flat image; the terminal is its serial console');
   withRunOptions(run).action(async (image: string, options: RunOptions) =>
@@ -99,6 +102,7 @@ function commands(done: (status: number) => void): Command {
 
   const bench = program
     .command('bench')
+    .enablePositionalOptions()
     .description(
       'measure hardware virtualization against software emulation: the same guest on every engine that is here',
     )
@@ -125,6 +129,15 @@ function commands(done: (status: number) => void): Command {
       const { benchExitCommand } = await import('./bench.js');
       done(await benchExitCommand(options));
     });
+  bench
+    .command('startup')
+    .description('how long a machine takes to start here, from the start of the process to its first KVM_RUN')
+    .option('--json <file>', 'write all samples as JSON')
+    .option('--rounds <count>', 'rounds', '7')
+    .addOption(host('where to measure'))
+    .action(async (options: MeasureOptions) =>
+      done(await (await import('./bench-startup.js')).benchStartupCommand(options)),
+    );
   return program;
 }
 

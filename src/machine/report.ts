@@ -8,6 +8,8 @@ export interface MachineStats {
     /** By KVM's name of the reason, without KVM_EXIT_. */
     readonly byReason: Readonly<Record<string, number>>;
   };
+  /** CLOCK_MONOTONIC before the first KVM_RUN, in nanoseconds; absent before it. */
+  readonly startedNs?: number;
   /** Nanoseconds inside and outside of KVM_RUN; absent where the machine is not timed. */
   readonly time?: { readonly insideNs: number; readonly outsideNs: number };
   /** Accesses that no device claimed, in bytes. */
@@ -24,6 +26,7 @@ export function collectStats(
 ): MachineStats {
   const byReason: Record<string, number> = {};
   const unclaimed = { pio: 0, mmio: 0 };
+  const starts: number[] = [];
   let total = 0;
   let insideNs = 0;
   let outsideNs = 0;
@@ -37,6 +40,7 @@ export function collectStats(
     const { unclaimedPio, unclaimedMmio, startTicks, endTicks, startNs, endNs, insideTicks } = control.fields;
     unclaimed.pio += unclaimedPio;
     unclaimed.mmio += unclaimedMmio;
+    if (startNs > 0) starts.push(startNs);
     const ticks = endTicks - startTicks;
     if (ticks <= 0) continue;
     const inside = (insideTicks / ticks) * (endNs - startNs);
@@ -44,7 +48,8 @@ export function collectStats(
     outsideNs += endNs - startNs - inside;
   }
   const time = timed ? { time: { insideNs: Math.round(insideNs), outsideNs: Math.round(outsideNs) } } : {};
-  return { exits: { total, byReason }, ...time, unclaimed, ...(kvm === undefined ? {} : { kvm }) };
+  const started = starts.length > 0 ? { startedNs: Math.min(...starts) } : {};
+  return { exits: { total, byReason }, ...started, ...time, unclaimed, ...(kvm === undefined ? {} : { kvm }) };
 }
 
 /** What two runs of a machine did, one after the other. What only one of them has is absent. */
@@ -56,6 +61,7 @@ export function addStats(first: MachineStats, second: MachineStats): MachineStat
       total: first.exits.total + second.exits.total,
       byReason: sumOf(first.exits.byReason, second.exits.byReason),
     },
+    ...(first.startedNs === undefined ? {} : { startedNs: first.startedNs }),
     ...(time === undefined ? {} : { time }),
     unclaimed: sumOf(first.unclaimed, second.unclaimed),
     ...(kvm === undefined ? {} : { kvm }),

@@ -9,7 +9,7 @@ const WITH_KVM = 'this machine has a /dev/kvm';
 const env = { ...process.env, VMLAUNCH_CACHE: join(BIN, 'cache') };
 
 function bench(...argv: readonly string[]) {
-  return spawnSync(process.execPath, [BIN, 'bench', 'exit', ...argv], { encoding: 'utf8', env });
+  return spawnSync(process.execPath, [BIN, 'bench', ...argv], { encoding: 'utf8', env });
 }
 
 describe('vmlaunch bench exit', () => {
@@ -20,21 +20,34 @@ describe('vmlaunch bench exit', () => {
     [['--exits', '5000'], '--exits 5000 is not a whole number of at least 5001'],
     [['--exits', 'many'], '--exits many is not a whole number of at least 5001'],
   ])('refuses %o in one line, before any host', (argv, says) => {
-    const { status, stdout, stderr } = bench(...argv, '--host', 'svm');
+    const { status, stdout, stderr } = bench('exit', ...argv, '--host', 'svm');
     expect([status, stdout, stderr]).toEqual([2, '', `vmlaunch: ${says}.\n`]);
   });
 
   it('says in one line that there is no local KVM, with status 4', ({ skip }) => {
     skip(existsSync('/dev/kvm'), WITH_KVM);
-    const { status, stdout, stderr } = bench('--host', 'local');
+    const { status, stdout, stderr } = bench('exit', '--host', 'local');
     expect([status, stdout]).toEqual([4, '']);
     expect(stderr).toMatch(/^vmlaunch: \/dev\/kvm does not exist[^\n]*\n$/);
   });
 
   it('takes svm by itself where there is no local KVM, and says so', ({ skip }) => {
     skip(existsSync('/dev/kvm'), WITH_KVM);
-    const { status, stderr } = bench();
+    const { status, stderr } = bench('exit');
     expect(stderr).toMatch(/^vmlaunch: host svm: there is no \/dev\/kvm here\n/);
+    expect(status).toBe(4);
+  });
+});
+
+describe('vmlaunch bench startup', () => {
+  it('refuses a number of rounds in one line, before any host', () => {
+    const { status, stdout, stderr } = bench('startup', '--rounds', '0', '--host', 'svm');
+    expect([status, stdout, stderr]).toEqual([2, '', 'vmlaunch: --rounds 0 is not a whole number of at least 1.\n']);
+  });
+
+  it('takes its options for its own, not for those of `vmlaunch bench`', () => {
+    const { status, stderr } = bench('startup', '--host', 'svm');
+    expect(stderr).not.toMatch(/^vmlaunch: host /);
     expect(status).toBe(4);
   });
 });
