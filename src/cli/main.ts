@@ -39,6 +39,8 @@ function commands(done: (status: number) => void): Command {
   const program = new Command('vmlaunch')
     .description('A virtual machine monitor whose whole machine is TypeScript, on KVM')
     .version(version())
+    // Options behind `bench exit` are those of `exit`, where `bench` has such ones too.
+    .enablePositionalOptions()
     .exitOverride()
     // What follows a subcommand's name is its own: else the --json of `bench exit` would be that of `bench`.
     .enablePositionalOptions()

@@ -24,6 +24,12 @@ describe('vmlaunch bench exit', () => {
     expect([status, stdout, stderr]).toEqual([2, '', `vmlaunch: ${says}.\n`]);
   });
 
+  it('takes its own options, of which the suite has some too', () => {
+    const { status, stdout, stderr } = bench('--host', 'svm');
+    expect([status, stdout]).toEqual([4, '']);
+    expect(stderr).not.toContain('host local');
+  });
+
   it('says in one line that there is no local KVM, with status 4', ({ skip }) => {
     skip(existsSync('/dev/kvm'), WITH_KVM);
     const { status, stdout, stderr } = bench('exit', '--host', 'local');
