@@ -115,6 +115,7 @@ function commands(done: (status: number) => void): Command {
     .option('--workloads <names>', 'by comma: names, or cpu, exits, serial (default: all)')
     .option('--budget <seconds>', 'what all may take', '120')
     .option('--json <file>', 'write all samples as JSON')
+    .option('--html <file>', 'write it as a page, with charts')
     .option('--markdown [file]', 'write tables for a README; without a file on standard output, in place of the table')
     .option('--no-text', 'print no table')
     .addOption(host('where to measure'))

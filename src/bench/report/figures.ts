@@ -18,6 +18,7 @@ export interface Figure {
 export interface Gap {
   readonly engine: string;
   readonly outcome: string;
+  readonly why: string;
   readonly note: number;
 }
 
@@ -87,6 +88,6 @@ function gapsOf(engines: readonly BenchEngine[], workload: string, notes: string
     if (cell === undefined || cell.outcome === 'measured') return [];
     const reason = `${name}: ${cell.outcome}: ${cell.why}`;
     if (!notes.includes(reason)) notes.push(reason);
-    return [{ engine: name, outcome: cell.outcome, note: notes.indexOf(reason) + 1 }];
+    return [{ engine: name, outcome: cell.outcome, why: cell.why, note: notes.indexOf(reason) + 1 }];
   });
 }

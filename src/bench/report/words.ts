@@ -41,6 +41,13 @@ export function timeText(value: number, unit: BenchUnit, kind?: BenchKind): stri
   return kind === 'boot' ? `${threeDigits(value / NS_PER_MS)} ms` : scaled(value, TIMES);
 }
 
+/** A power of ten of a time, for an axis: "10 µs". */
+export function tickText(value: number, unit: BenchUnit, kind: BenchKind): string {
+  const digits = (scaledValue: number): string => grouped(Number(scaledValue.toPrecision(1)));
+  if (unit === 'instructions') return scaled(value, COUNTS, digits);
+  return kind === 'boot' ? `${digits(value / NS_PER_MS)} ms` : scaled(value, TIMES, digits);
+}
+
 /** What goes through a serial port that takes so long for a byte; undefined where time is no time. */
 export function throughputText(value: number, unit: BenchUnit): string | undefined {
   return unit === 'ns' ? scaled(NS_PER_S / value, BYTES) : undefined;
@@ -70,9 +77,9 @@ export function intervalText({ low, high }: Interval, text: (value: number) => s
   return `${text(low)} to ${text(high)}`;
 }
 
-function scaled(value: number, scale: Scale): string {
+function scaled(value: number, scale: Scale, digits = threeDigits): string {
   const [suffix, size] = scale.find(([, least]) => value >= least * 0.9995) ?? scale.at(-1) ?? ['', 1];
-  return `${threeDigits(value / size)}${suffix}`;
+  return `${digits(value / size)}${suffix}`;
 }
 
 function threeDigits(value: number): string {

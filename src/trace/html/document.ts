@@ -12,24 +12,25 @@ export interface HtmlDocument {
   readonly language?: string;
   /** Beside those of all pages. */
   readonly styles?: string;
-  /** Which of the scripts in page/ runs: its name without an ending. */
-  readonly script: string;
+  /** Which of the scripts in page/ runs: its name without an ending. A page may do without. */
+  readonly script?: string;
   /** For the script, by the ids of the elements that hold it. */
-  readonly data: Readonly<Record<string, unknown>>;
+  readonly data?: Readonly<Record<string, unknown>>;
 }
 
 /**
  * One file that needs no other. Its policy lets it load nothing, and run nothing but its own script.
  * @throws VmError SETUP_FAILED where the scripts are not built
  */
-export function htmlDocument({ title, body, language = 'en', styles = '', script, data }: HtmlDocument): string {
-  const code = codeForScript(pageScript(script));
-  const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; style-src ${hash(STYLES + styles)}; script-src ${hash(code)}`;
+export function htmlDocument({ title, body, language = 'en', styles = '', script, data = {} }: HtmlDocument): string {
+  const code = script === undefined ? undefined : codeForScript(pageScript(script));
+  const scripts = code === undefined ? "'none'" : hash(code);
+  const policy = `default-src 'none'; base-uri 'none'; form-action 'none'; style-src ${hash(STYLES + styles)}; script-src ${scripts}`;
   const elements = Object.entries(data).map(
     ([id, value]) => html`<script type="application/json" id="${id}">${new Html(jsonForScript(value))}</script>\n`,
   );
   return html`<!doctype html>
-<html lang="${language}">
+<html lang="${language}"${code === undefined ? html` data-ready="yes"` : ''}>
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${new Html(policy)}">
@@ -41,8 +42,7 @@ export function htmlDocument({ title, body, language = 'en', styles = '', script
 </head>
 <body>
 ${body}
-${elements}<script>${new Html(code)}</script>
-</body>
+${elements}${code === undefined ? '' : html`<script>${new Html(code)}</script>\n`}</body>
 </html>
 `.text;
 }

@@ -21,7 +21,7 @@ const DARK = `
 
 export const STYLES = `
 :root {${LIGHT} }
-@media (prefers-color-scheme: dark) { :root:not(.paper) {${DARK} } }
+@media screen and (prefers-color-scheme: dark) { :root:not(.paper) {${DARK} } }
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", "DejaVu Sans", sans-serif; }
