@@ -2,6 +2,8 @@
 export interface Engine {
   /** "kvm", "qemu-tcg" … */
   readonly name: string;
+  /** Workloads that would end or hang its guest here, and why. */
+  readonly beyond?: ReadonlyMap<string, string>;
   /** Its version, or why it cannot be used here. Asked once. */
   probe(): Promise<{ readonly version: string } | { readonly missing: string }>;
   /**

@@ -14,6 +14,7 @@ export class MachineEngine implements Engine {
   constructor(
     private readonly version: string,
     private readonly machineOf: (commandLine: string) => MachineOptions,
+    readonly beyond: ReadonlyMap<string, string>,
   ) {}
 
   async probe(): Promise<{ readonly version: string } | { readonly missing: string }> {

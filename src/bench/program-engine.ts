@@ -16,6 +16,7 @@ export interface Program {
 export interface ProgramEngineOptions {
   readonly name: string;
   readonly probe: Engine['probe'];
+  readonly beyond?: ReadonlyMap<string, string>;
   /** @param directory of this launch, for files; it is removed afterwards */
   readonly program: (commandLine: string, directory: string) => Program;
 }
@@ -28,11 +29,13 @@ const MOST_ERROR_BYTES = 4096;
 export class ProgramEngine implements Engine {
   readonly name: string;
   readonly probe: Engine['probe'];
+  readonly beyond: ReadonlyMap<string, string>;
   readonly #program: ProgramEngineOptions['program'];
 
-  constructor({ name, probe, program }: ProgramEngineOptions) {
+  constructor({ name, probe, beyond = new Map(), program }: ProgramEngineOptions) {
     this.name = name;
     this.probe = probe;
+    this.beyond = beyond;
     this.#program = program;
   }
 

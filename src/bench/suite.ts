@@ -17,7 +17,7 @@ export interface SuiteOptions {
   readonly roundNs?: number;
   /** Rounds are enough when each interval is narrower than this share of its median. Default 0.05. */
   readonly width?: number;
-  /** An engine that has not ended by then hangs; sooner where less than four times that is left. Default 30 s. */
+  /** An engine that has not ended by then hangs; sooner where its share of the budget is less. Default 30 s. */
   readonly launchTimeoutMs?: number;
   /** Nanoseconds on a clock that only rises. */
   readonly now: () => number;
@@ -72,8 +72,10 @@ const MOST_COUNT = 2 ** 32 - 1;
 /** A workload whose first count took less says too little about the next. */
 const LEAST_CALIBRATION_NS = 1e6;
 const LAUNCH_TIMEOUT_MS = 30_000;
-/** One that hangs takes no more than this part of the time that is left. */
-const HANGS_AT_MOST = 4;
+/** No launch has less, however little is left: on a busy machine a shorter one would fail for that alone. */
+const LEAST_LAUNCH_MS = 10_000;
+/** A launch that takes so many times what the engine's last one took hangs. */
+const HANGS_FROM = 4;
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 
@@ -82,9 +84,11 @@ class Column {
   version: string | undefined;
   readonly counts = new Map<string, number>();
   readonly samples = new Map<string, Sample[]>();
+  /** What it was calibrated by: the only samples where no round is left. */
+  readonly first = new Map<string, Sample>();
   readonly reasons = new Map<string, Cell>();
-  /** What a round takes, its start included. */
-  roundNs = 0;
+  /** What its last launch took. */
+  launchNs = 0;
 
   constructor(
     readonly engine: Engine,
@@ -116,7 +120,8 @@ class Column {
 
   get result(): EngineResult {
     const cells = this.workloads.map(({ name }): [string, Cell] => {
-      const samples = this.samples.get(name) ?? [];
+      const first = this.first.get(name);
+      const samples = this.samples.get(name) ?? (first === undefined ? [] : [first]);
       const reason = this.reasons.get(name);
       if (reason !== undefined) return [name, reason];
       if (samples.length === 0) return [name, { outcome: 'over budget', why: 'no round was left for it' }];
@@ -141,86 +146,96 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   const { engines, workloads, budgetS, now, width = WIDTH, progress = () => {} } = options;
   const deadline = now() + budgetS * NS_PER_S;
   const columns = engines.map((engine) => new Column(engine, workloads));
-  for (const column of columns) {
+  for (const [index, column] of columns.entries()) {
     progress({ engine: column.engine.name, round: undefined });
-    await calibrate(column, options, deadline);
+    // One that hangs leaves the others their shares, and the rounds one.
+    const share = (deadline - now()) / (columns.length - index + 1);
+    await calibrate(column, options, now() + share);
   }
   let rounds = 0;
   for (; ; rounds++) {
     const active = columns.filter(({ counts }) => counts.size > 0);
     const isEnough = rounds >= LEAST_ROUNDS && active.every((column) => column.isPrecise(width));
-    const roundNs = active.reduce((sum, column) => sum + column.roundNs, 0);
+    const roundNs = active.reduce((sum, column) => sum + column.launchNs, 0);
     if (active.length === 0 || isEnough || (rounds > 0 && now() + roundNs > deadline)) break;
     for (let i = 0; i < active.length; i++) {
       const column = active[(i + rounds) % active.length];
       if (column === undefined) continue;
       progress({ engine: column.engine.name, round: rounds + 1 });
-      await runRound(column, options, deadline);
+      await runRound(column, options);
     }
   }
   return { rounds, engines: columns.map((column) => column.result) };
 }
 
-/** Finds what the engine can run, and how many iterations take a round's time: by as many launches as that takes. */
-async function calibrate(column: Column, options: SuiteOptions, deadline: number): Promise<void> {
-  const { roundNs = ROUND_NS } = options;
+/**
+ * Finds what the engine can run, and how many iterations take a round's time: by as many launches as that takes. A
+ * workload that has run once when the time is over stays at that.
+ */
+async function calibrate(column: Column, options: SuiteOptions, until: number): Promise<void> {
+  const { now } = options;
   const probed = await column.engine.probe();
   if ('missing' in probed) return column.refuseRest('missing', probed.missing);
   column.version = probed.version;
-  const left = new Map(column.workloads.map(({ name, firstCount }) => [name, firstCount]));
-  while (left.size > 0) {
-    const asked = [...left].map(([name, count]) => ({ name, count }));
-    const measured = await launch(column, asked, options, deadline);
-    let isFirstFailure = true;
-    for (const [index, { name, count }] of asked.entries()) {
-      const { result, hostNs } = measured.results[index] ?? NOT_RUN;
-      if (result.outcome === 'ran') {
-        const wanted = Math.min(Math.max(1, Math.round((count * roundNs) / Math.max(hostNs, 1))), MOST_COUNT);
-        const isKnown = hostNs >= LEAST_CALIBRATION_NS || count >= wanted;
-        left.delete(name);
-        if (isKnown) column.counts.set(name, wanted);
-        else left.set(name, Math.min(wanted, count * 100));
-        continue;
-      }
-      // After the one that failed the others did not come to their turn, and are tried again.
-      if (result.outcome === 'failed' && !isFirstFailure) continue;
-      if (result.outcome === 'failed') isFirstFailure = false;
-      left.delete(name);
-      column.refuse(name, result.outcome, whyOf(result.why, result.outcome, measured.failure));
-    }
-    const [first] = measured.results;
-    if (!measured.started && first?.result.outcome === 'failed') {
-      return column.refuseRest('failed', whyOf(first.result.why, 'failed', measured.failure));
-    }
-    if (options.now() > deadline) {
-      for (const name of left.keys()) column.refuse(name, 'over budget', 'the time was over while it was calibrated');
-      return;
-    }
+  for (const [name, why] of column.engine.beyond ?? []) column.refuse(name, 'unsupported', why);
+  const possible = column.workloads.filter(({ name }) => !column.reasons.has(name));
+  let left: readonly Asked[] = possible.map(({ name, firstCount: count }) => ({ name, count }));
+  while (left.length > 0 && now() < until) {
+    const turns = takeTurns(column, await launch(column, left, options, (until - now()) / NS_PER_MS));
+    left = turns.flatMap((turn) => nextCount(column, turn, options));
+  }
+  for (const { name, count } of left) {
+    if (column.first.has(name)) column.counts.set(name, count);
+    else column.refuse(name, 'over budget', 'the time was over before it came to it');
   }
 }
 
-async function runRound(column: Column, options: SuiteOptions, deadline: number): Promise<void> {
-  const start = options.now();
-  const { asked } = column;
-  const { results, failure } = await launch(column, asked, options, deadline);
-  column.roundNs = options.now() - start;
-  asked.forEach(({ name, count }, index) => {
-    const { result, hostNs } = results[index] ?? NOT_RUN;
-    if (result.outcome !== 'ran') {
-      column.refuse(name, result.outcome, whyOf(result.why, result.outcome, failure));
-      return;
-    }
-    // Both ends came in one piece: the host has no time of it.
-    if (hostNs <= 0) return;
-    const samples = column.samples.get(name) ?? [];
-    samples.push({ count, hostNs: hostNs / count, guestTicks: result.ticks / count });
-    column.samples.set(name, samples);
-  });
+/** Sets a workload's count where that is known now; else gives the one to try. */
+function nextCount(column: Column, { name, count, sample }: Turn, { roundNs = ROUND_NS }: SuiteOptions): Asked[] {
+  if (sample === undefined) return [{ name, count }];
+  if (sample.hostNs > 0) column.first.set(name, sample);
+  const tookNs = sample.hostNs * count;
+  const wanted = Math.min(Math.max(1, Math.round((count * roundNs) / Math.max(tookNs, 1))), MOST_COUNT);
+  if (tookNs < LEAST_CALIBRATION_NS && count < wanted) return [{ name, count: Math.min(wanted, count * 100) }];
+  column.counts.set(name, wanted);
+  return [];
 }
 
-/** A workload that failed is told with how its engine ended, if that was not well. */
-function whyOf(why: string, outcome: WorkloadResult['outcome'], failure: string | undefined): string {
-  return outcome === 'failed' && failure !== undefined ? `${why} (the engine ${failure})` : why;
+async function runRound(column: Column, options: SuiteOptions): Promise<void> {
+  const measured = await launch(column, column.asked, options, (column.launchNs * HANGS_FROM) / NS_PER_MS);
+  for (const { name, sample } of takeTurns(column, measured)) {
+    // Where both ends came in one piece the host has no time of it.
+    if (sample === undefined || sample.hostNs <= 0) continue;
+    const samples = column.samples.get(name) ?? [];
+    samples.push(sample);
+    column.samples.set(name, samples);
+  }
+}
+
+/** A workload's turn in a launch; without a sample where it did not come to it, for the failure of another one. */
+interface Turn extends Asked {
+  readonly sample: Sample | undefined;
+}
+
+/** Refuses what failed, and gives the others. */
+function takeTurns(column: Column, { asked, results, started, failure }: Measured): Turn[] {
+  let hasFailed = false;
+  return asked.flatMap((one, index): Turn[] => {
+    const { result, hostNs } = results[index] ?? NOT_RUN;
+    if (result.outcome === 'ran') {
+      const sample = { count: one.count, hostNs: hostNs / one.count, guestTicks: result.ticks / one.count };
+      return [{ ...one, sample }];
+    }
+    const { outcome, why } = result;
+    if (outcome === 'failed' && hasFailed && started) return [{ ...one, sample: undefined }];
+    hasFailed ||= outcome === 'failed';
+    column.refuse(
+      one.name,
+      outcome,
+      outcome === 'failed' && failure !== undefined ? `${why} (the engine ${failure})` : why,
+    );
+    return [];
+  });
 }
 
 interface Timed {
@@ -232,30 +247,33 @@ interface Timed {
 const NOT_RUN: Timed = { result: { outcome: 'failed', why: 'it was not run' }, hostNs: 0 };
 
 interface Measured {
+  readonly asked: readonly Asked[];
   readonly results: readonly Timed[];
   /** Whether the guest came to its first line. */
   readonly started: boolean;
   readonly failure: string | undefined;
 }
 
+/** @param mostMs after so long it hangs, where that is not too little */
 async function launch(
-  { engine }: Column,
+  column: Column,
   asked: readonly Asked[],
   { signal, now, launchTimeoutMs = LAUNCH_TIMEOUT_MS }: SuiteOptions,
-  deadline: number,
+  mostMs: number,
 ): Promise<Measured> {
   signal.throwIfAborted();
-  const leftMs = Math.max(0, (deadline - now()) / NS_PER_MS);
-  const limitMs = Math.ceil(Math.min(launchTimeoutMs, Math.max(leftMs / HANGS_AT_MOST, launchTimeoutMs / 10)));
+  const limitMs = Math.ceil(Math.min(launchTimeoutMs, Math.max(mostMs, LEAST_LAUNCH_MS)));
   const timeout = AbortSignal.timeout(limitMs);
-  const launched = await engine.launch(benchCommandLine(asked), AbortSignal.any([signal, timeout]));
+  const start = now();
+  const launched = await column.engine.launch(benchCommandLine(asked), AbortSignal.any([signal, timeout]));
+  column.launchNs = now() - start;
   signal.throwIfAborted();
   const { startAt, results } = parseBenchOutput(launched.text, asked);
-  const hung = timeout.aborted ? `had not ended after ${limitMs / 1000} s` : undefined;
   return {
+    asked,
     results: results.map((result) => ({ result, hostNs: hostNsOf(launched, result) })),
     started: startAt !== undefined,
-    failure: hung ?? launched.failure,
+    failure: timeout.aborted ? `had not ended after ${limitMs / 1000} s` : launched.failure,
   };
 }
 

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type BochsFiles, bochsProgram } from '../bench/bochs.js';
@@ -7,7 +8,9 @@ import type { Engine } from '../bench/engine.js';
 import { MachineEngine } from '../bench/machine-engine.js';
 import { ProgramEngine } from '../bench/program-engine.js';
 import { v86Command, v86Version } from '../bench/v86.js';
+import { BEYOND_KVM_PVM } from '../bench/workloads.js';
 import { messageOf, VmError } from '../errors.js';
+import { localFlavour } from '../kvm/flavour.js';
 import { ensurePackages, type Packages } from '../setup/packages.js';
 import { version } from './version.js';
 
@@ -16,6 +19,9 @@ const buildPath = (name: string): string => fileURLToPath(new URL(`../../build/g
 const IMAGE = buildPath('bench.img');
 const NATIVE = buildPath('bench-native');
 const QEMU = '/usr/bin/qemu-system-x86_64';
+const QBOOT = '/usr/share/qemu/qboot.rom';
+/** A file in each of QEMU's directories of data. */
+const QEMU_DATA = [QBOOT, '/usr/share/seabios/bios-256k.bin'];
 const BOCHS = '/usr/bin/bochs-bin';
 
 /** The engines that there are, in the order of a table's columns. */
@@ -28,11 +34,11 @@ export function makeEngine(name: EngineName): Engine {
     case 'native':
       return nativeEngine();
     case 'kvm':
-      return new MachineEngine(`vmlaunch ${version()}`, (commandLine) => ({
-        image: IMAGE,
-        commandLine,
-        memory: `${GUEST_MEMORY_MIB}M`,
-      }));
+      return new MachineEngine(
+        `vmlaunch ${version()}`,
+        (commandLine) => ({ image: IMAGE, commandLine, memory: `${GUEST_MEMORY_MIB}M` }),
+        beyondLocalKvm(),
+      );
     case 'qemu-kvm':
       return qemuEngine(name, 'kvm', 'host');
     case 'qemu-tcg':
@@ -43,6 +49,9 @@ export function makeEngine(name: EngineName): Engine {
       return v86Engine();
   }
 }
+
+const beyondLocalKvm = (): ReadonlyMap<string, string> =>
+  localFlavour().flavour === 'kvm_pvm' ? BEYOND_KVM_PVM : new Map();
 
 /** The same loops as a Linux program, on the processor that is here. */
 function nativeEngine(): Engine {
@@ -57,6 +66,7 @@ function qemuEngine(name: EngineName, accelerator: 'kvm' | 'tcg', cpu: string): 
   let packages: Packages | undefined;
   return new ProgramEngine({
     name,
+    beyond: accelerator === 'kvm' ? beyondLocalKvm() : new Map(),
     probe: async () => {
       if (accelerator === 'kvm' && !fs.existsSync('/dev/kvm')) return { missing: 'there is no /dev/kvm here' };
       return probeProgram(async () => {
@@ -69,6 +79,9 @@ function qemuEngine(name: EngineName, accelerator: 'kvm' | 'tcg', cpu: string): 
         packages?.path(QEMU) ?? QEMU,
         ...['-accel', accelerator, '-cpu', cpu, '-m', `${GUEST_MEMORY_MIB}`, '-nodefaults', '-no-user-config'],
         ...['-display', 'none', '-no-reboot', '-serial', 'stdio', '-device', 'isa-debug-exit,iobase=0xf4,iosize=4'],
+        // QEMU finds these by itself only where they are installed. The small BIOS starts the guest sooner.
+        ...QEMU_DATA.flatMap((directory) => ['-L', path.dirname(packages?.path(directory) ?? directory)]),
+        ...['-bios', packages?.path(QBOOT) ?? QBOOT],
         ...['-kernel', IMAGE, '-append', commandLine],
       ],
       environment: packages?.environment ?? {},

@@ -29,11 +29,11 @@ const QEMU: Needs = {
   ],
 };
 const BOCHS: Needs = {
-  packages: ['bochs', 'bochs-term', 'bochsbios', 'vgabios'],
+  packages: ['bochs', 'bochs-term', 'vgabios'],
   places: [
     '/usr/bin/bochs-bin',
     '/usr/lib/x86_64-linux-gnu/bochs/plugins',
-    '/usr/share/bochs/BIOS-bochs-latest',
+
     '/usr/share/bochs/VGABIOS-lgpl-latest',
     '/lib/terminfo/x/xterm',
   ],

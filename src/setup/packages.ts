@@ -35,6 +35,7 @@ const FILES: Readonly<Record<string, readonly string[]>> = {
   'busybox-static': ['/bin/busybox', '/usr/bin/busybox', '/sbin/busybox'],
   'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'],
   bochs: ['/usr/bin/bochs-bin'],
+  'bochs-term': ['/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so'],
   seabios: ['/usr/share/seabios/bios.bin', '/usr/share/qemu/bios.bin'],
   bochsbios: ['/usr/share/bochs/BIOS-bochs-latest'],
   vgabios: ['/usr/share/bochs/VGABIOS-lgpl-latest'],
