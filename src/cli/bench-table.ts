@@ -1,9 +1,9 @@
 /** A suite's result for a terminal. */
 import { checkClocks } from '../bench/report/clocks.js';
-import { type Figure, figuresOf, type Group, type Row } from '../bench/report/figures.js';
+import { type Figure, figuresOf, type Gap, type Group, type Row } from '../bench/report/figures.js';
 import { factsOf, KIND_TITLES, rateOf, ratioText, spreadText, timeText } from '../bench/report/words.js';
 import type { BenchResult } from '../bench/result.js';
-import { wrap } from '../trace/printf/columns.js';
+import { cut, wrap } from '../trace/printf/columns.js';
 import { LogBars } from './log-bars.js';
 import { Pen, type PlainOptions } from './pen.js';
 import { printable } from './printable.js';
@@ -19,7 +19,8 @@ const FIGURE = 8;
 const SPREAD = 7;
 const RATIO = 9;
 const RATE = 9;
-const GAP = 2;
+/** Between columns. */
+const SPACE = 2;
 const FACT = 12;
 
 /** Lines of at most the columns that there are. Ends with "\n". */
@@ -66,26 +67,28 @@ class Table {
     return lines.map((line, at) => (at === 0 ? style(head) : ' '.repeat(head.length)) + line);
   }
 
-  #group({ kind, rows }: Group): string[] {
+  #group({ kind, rows, gaps }: Group): string[] {
     const { pen, result } = this;
     const hasRate = kind === 'serial' && result.unit === 'ns';
-    const left = GAP + this.#name + GAP + FIGURE + 1 + SPREAD + GAP + RATIO + GAP + (hasRate ? RATE + GAP : 0);
+    const left =
+      SPACE + this.#name + SPACE + FIGURE + 1 + SPREAD + SPACE + RATIO + SPACE + (hasRate ? RATE + SPACE : 0);
     const ratios = rows.flatMap(({ figures }) => figures.map(({ ratio }) => ratio));
     const bars = new LogBars(ratios, this.columns - left, pen.glyphs);
     const head = `${pen.bold(KIND_TITLES[kind].padEnd(left))}${pen.dim(pen.plain(bars.axis()))}`;
-    return [head, ...rows.flatMap((row) => this.#row(row, bars))];
+    return [head, ...this.#gaps('no figure in any', gaps), ...rows.flatMap((row) => this.#row(row, bars))];
   }
 
   #row({ workload, figures, gaps }: Row, bars: LogBars): string[] {
     const { pen } = this;
-    const shows = wrap(workload.shows, this.columns - workload.name.length - GAP);
-    const head = `${pen.bold(workload.name)}${' '.repeat(GAP)}${pen.dim(shows[0] ?? '')}`;
+    const name = printable(workload.name);
+    const shows = cut(pen.plain(printable(workload.shows)), this.columns - name.length - SPACE);
+    const head = `${pen.bold(name)}${' '.repeat(SPACE)}${pen.dim(pen.plain(shows))}`;
+    return [head, ...figures.map((figure) => this.#figure(figure, workload, bars)), ...this.#gaps('no figure', gaps)];
+  }
+
+  #gaps(what: string, gaps: readonly Gap[]): string[] {
     const without = gaps.map(({ engine, note }) => `${engine} [${note}]`).join(', ');
-    return [
-      head,
-      ...figures.map((figure) => this.#figure(figure, workload, bars)),
-      ...(gaps.length === 0 ? [] : this.#hanging('  ', `no figure: ${without}`)),
-    ];
+    return gaps.length === 0 ? [] : this.#hanging('  ', `${what}: ${without}`);
   }
 
   #figure({ engine, cell, ratio, reference }: Figure, { kind }: Row['workload'], bars: LogBars): string {
@@ -93,13 +96,13 @@ class Table {
     const { unit } = result;
     const rate = rateOf(kind, cell, unit);
     const cells = [
-      ' '.repeat(GAP) + printable(engine).padEnd(this.#name),
+      ' '.repeat(SPACE) + printable(engine).padEnd(this.#name),
       `${timeText(cell.median, unit, kind).padStart(FIGURE)} ${pen.plain(spreadText(cell)).padStart(SPREAD)}`,
       (reference === undefined ? 'reference' : ratioText(ratio)).padStart(RATIO),
       ...(rate === undefined ? [] : [rate.padStart(RATE)]),
       this.#bar(ratio, bars),
     ];
-    return pen.plain(cells.join(' '.repeat(GAP)));
+    return pen.plain(cells.join(' '.repeat(SPACE)));
   }
 
   #bar(ratio: number, bars: LogBars): string {

@@ -31,7 +31,7 @@ export class LogBars {
   axis(): string {
     let line = '';
     for (let power = Math.ceil(this.#from); power <= this.#to; power++) {
-      const text = `${10 ** power}×`;
+      const text = `${Number(`1e${power}`)}×`;
       const column = Math.round(this.#columnsLeft + power * this.#perDecade);
       const at = Math.min(Math.max(0, column - (text.length >> 1)), this.columns - text.length);
       if (line === '' || at > line.length) line = line.padEnd(at) + text;

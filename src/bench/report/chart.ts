@@ -16,8 +16,6 @@ export interface ChartOptions {
   readonly unit: BenchUnit;
   /** Places of engines in the result's list, for their marks. */
   readonly places: ReadonlyMap<string, number>;
-  /** Engines that have no figure at all, which is told once for the whole page. */
-  readonly absent: ReadonlySet<string>;
 }
 
 /** As many as there are marks and colours; further engines share them. */
@@ -47,13 +45,13 @@ export function legendMark(place: number): Html {
 }
 
 /** @param id of its title, and the beginning of those within */
-export function chart(id: string, { kind, rows }: Group, options: ChartOptions): Html {
+export function chart(id: string, { kind, rows, gaps }: Group, options: ChartOptions): Html {
   const scale = scaleOf(rows);
   const title = html`<h2 id="${id}">${KIND_TITLES[kind]}</h2>`;
   const strips = rows.map((row, at) => strip(`${id}-${at}`, row, scale, options));
   const axis = scale === undefined ? html`` : axisOf(scale, kind, options.unit);
   return html`<section class="logchart" aria-labelledby="${id}">${title}
-${axis}${strips}</section>\n`;
+${axis}${gaps.map(gapWords)}${strips}</section>\n`;
 }
 
 /** An axis from one power of ten to another. */
@@ -70,7 +68,7 @@ function scaleOf(rows: readonly Row[]): Scale | undefined {
 }
 
 /** Per cent of the width. */
-function placeOf(value: number, { from, to }: Scale): number {
+function percentOf(value: number, { from, to }: Scale): number {
   return MARGIN + ((Math.log10(value) - from) / (to - from)) * (100 - 2 * MARGIN);
 }
 
@@ -85,26 +83,25 @@ function axisOf(scale: Scale, kind: BenchKind, unit: BenchUnit): Html {
   const isCrowded = ticks.length > MOST_TICKS_NARROW;
   const texts = ticks.map((tick, at) => {
     const css = isCrowded && at % 2 === 1 ? 'tick between' : 'tick';
-    return html`<text class="${css}" x="${percent(placeOf(tick, scale))}" y="16">${tickText(tick, unit, kind)}</text>`;
+    return html`<text class="${css}" x="${percent(percentOf(tick, scale))}" y="16">${tickText(tick, unit, kind)}</text>`;
   });
   return html`<svg class="axis" height="${AXIS}" aria-hidden="true">${texts}</svg>\n`;
 }
 
 function strip(id: string, { workload, figures, gaps }: Row, scale: Scale | undefined, options: ChartOptions): Html {
   const { name, kind, shows } = workload;
-  const told = gaps.filter(({ engine }) => !options.absent.has(engine));
   const picture =
     scale === undefined || figures.length === 0
       ? html``
       : html`<svg class="strip" height="${figures.length * ROW}" role="img" aria-labelledby="${id}-title ${id}-words"><title id="${id}-title">${name}: ${shows}</title><desc id="${id}-words">${figures.map((figure) => spoken(figure, kind, options.unit))}</desc>
 ${gridOf(scale)}${figures.map((figure, at) => figureRow(figure, at, kind, scale, options))}</svg>\n`;
   return html`<h3><code>${name}</code> <span>${shows}</span></h3>
-${picture}${told.map(gapWords)}`;
+${picture}${gaps.map(gapWords)}`;
 }
 
 function gridOf(scale: Scale): Html[] {
   return ticksOf(scale).map((tick) => {
-    const x = percent(placeOf(tick, scale));
+    const x = percent(percentOf(tick, scale));
     return html`<line class="grid-line" x1="${x}" x2="${x}" y1="0" y2="100%"/>`;
   });
 }
@@ -123,9 +120,9 @@ function spoken({ engine, cell, ratio, reference }: Figure, kind: BenchKind, uni
 /** Interval and mark, and beside them in words what they are. */
 function figureRow(figure: Figure, at: number, kind: BenchKind, scale: Scale, options: ChartOptions): Html {
   const { engine, cell, ratio, reference } = figure;
-  const x = placeOf(cell.median, scale);
-  const from = placeOf(cell.interval.low, scale);
-  const to = placeOf(cell.interval.high, scale);
+  const x = percentOf(cell.median, scale);
+  const from = percentOf(cell.interval.low, scale);
+  const to = percentOf(cell.interval.high, scale);
   const y = at * ROW + ROW / 2;
   const place = options.places.get(engine) ?? 0;
   const rate = rateOf(kind, cell, options.unit);

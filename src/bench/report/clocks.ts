@@ -11,11 +11,16 @@ const MOST_DIFFERENCE = 0.05;
 
 export interface ClockCheck {
   readonly engine: string;
-  /** Undefined: fewer than two workloads, so there is nothing to compare. */
+  /** Undefined: there are too few workloads or samples to compare. */
   readonly agrees: boolean | undefined;
   /** "agree within 0.4 %; …": of the two clocks. */
   readonly words: string;
 }
+
+/** Fewer samples have no interval worth the name. */
+const LEAST_SAMPLES = 3;
+/** Workloads that are named, those with the greatest difference; further ones are counted. */
+const MOST_NAMED = 3;
 
 interface Rate {
   readonly workload: string;
@@ -43,20 +48,27 @@ function verdict(rates: readonly Rate[], unit: BenchUnit): Omit<ClockCheck, 'eng
   const rate = median(rates.map(({ values }) => median(values)));
   const ticks = `${rate.toPrecision(3)} ticks of the guest's TSC ${unit === 'ns' ? 'a nanosecond' : 'an instruction'}`;
   if (rate === 0) return { agrees: false, words: "disagree: the guest's clock stood still" };
-  if (rates.length < 2) return { agrees: undefined, words: `not checked, it takes two workloads; ${ticks}` };
-  const differences = rates.map(({ workload, values }) => {
+  const judged = rates.filter(({ values }) => values.length >= LEAST_SAMPLES);
+  if (judged.length < 2) {
+    return {
+      agrees: undefined,
+      words: `not checked: it takes two workloads with ${LEAST_SAMPLES} rounds each; ${ticks}`,
+    };
+  }
+  const differences = judged.map(({ workload, values }) => {
     const { low, high } = medianInterval(values);
     const isOff = low > rate * (1 + MOST_DIFFERENCE) || high < rate * (1 - MOST_DIFFERENCE);
     return { workload, share: median(values) / rate - 1, isOff };
   });
   const most = Math.max(...differences.map(({ share }) => Math.abs(share)));
-  const off = differences.filter(({ isOff }) => isOff);
+  const off = differences.filter(({ isOff }) => isOff).sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
   if (off.length === 0) {
     const noise = most > MOST_DIFFERENCE ? ', which is within their noise' : '';
     return { agrees: true, words: `agree within ${shareText(most)}${noise}; ${ticks}` };
   }
-  const places = off.map(({ workload, share }) => {
+  const places = off.slice(0, MOST_NAMED).map(({ workload, share }) => {
     return `${workload} (the guest's ran ${shareText(Math.abs(share))} ${share > 0 ? 'faster' : 'slower'})`;
   });
-  return { agrees: false, words: `disagree: ${places.join(', ')}; else ${ticks}` };
+  const more = off.length > MOST_NAMED ? [`and ${off.length - MOST_NAMED} more`] : [];
+  return { agrees: false, words: `disagree: ${[...places, ...more].join(', ')}; else ${ticks}` };
 }

@@ -26,12 +26,15 @@ export interface Row {
   readonly workload: BenchWorkload;
   /** In the engines' order; empty where none has any. */
   readonly figures: readonly Figure[];
+  /** Without those of the group. */
   readonly gaps: readonly Gap[];
 }
 
 export interface Group {
   readonly kind: BenchKind;
   readonly rows: readonly Row[];
+  /** Engines that have no figure in any row, for one reason. */
+  readonly gaps: readonly Gap[];
 }
 
 export interface Figures {
@@ -43,14 +46,30 @@ export interface Figures {
 /** The workloads in the result's order, in groups of their kind. */
 export function figuresOf({ workloads, engines }: BenchResult): Figures {
   const notes: string[] = [];
-  const groups: { kind: BenchKind; rows: Row[] }[] = [];
-  for (const workload of workloads) {
-    const row = { workload, figures: rowFigures(engines, workload.name), gaps: gapsOf(engines, workload.name, notes) };
-    const group = groups.find(({ kind }) => kind === workload.kind);
-    if (group === undefined) groups.push({ kind: workload.kind, rows: [row] });
-    else group.rows.push(row);
-  }
+  const kinds = [...new Set(workloads.map(({ kind }) => kind))];
+  const groups = kinds.map((kind): Group => {
+    const rows = workloads
+      .filter((workload) => workload.kind === kind)
+      .map((workload) => ({
+        workload,
+        figures: rowFigures(engines, workload.name),
+        gaps: gapsOf(engines, workload.name, notes),
+      }));
+    const gaps = rows.length > 1 ? gapsOfAll(rows) : [];
+    const isOfRow = ({ engine }: Gap) => !gaps.some((gap) => gap.engine === engine);
+    return { kind, gaps, rows: rows.map((row) => ({ ...row, gaps: row.gaps.filter(isOfRow) })) };
+  });
   return { groups, notes };
+}
+
+function gapsOfAll([first, ...others]: readonly Row[]): readonly Gap[] {
+  const isSame = (gap: Gap) => others.every(({ gaps }) => gaps.some(({ note }) => note === gap.note));
+  return first?.gaps.filter(isSame) ?? [];
+}
+
+/** What stands for an engine in a table's row. */
+export function placeOf(group: Group, row: Row, name: string): Figure | Gap | undefined {
+  return [...row.figures, ...row.gaps, ...group.gaps].find(({ engine }) => engine === name);
 }
 
 function rowFigures(engines: readonly BenchEngine[], workload: string): Figure[] {

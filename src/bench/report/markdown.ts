@@ -2,7 +2,7 @@
 import { visible } from '../../trace/html/escape.js';
 import type { BenchResult } from '../result.js';
 import { checkClocks } from './clocks.js';
-import { type Figure, figuresOf, type Group, type Row } from './figures.js';
+import { type Figure, figuresOf, type Group, placeOf, type Row } from './figures.js';
 import { factsOf, KIND_TITLES, rateOf, ratioText, spreadText, timeText } from './words.js';
 
 /** Ends with "\n". */
@@ -24,18 +24,17 @@ export function benchMarkdown(result: BenchResult): string {
   return parts.map((lines) => `${lines.join('\n')}\n`).join('\n');
 }
 
-function groupLines({ kind, rows }: Group, { engines, unit }: BenchResult): string[] {
+function groupLines(group: Group, { engines, unit }: BenchResult): string[] {
+  const { kind, rows } = group;
   const title = unit === 'ns' ? KIND_TITLES[kind] : `${KIND_TITLES[kind]}, in instructions`;
   const names = engines.map(({ name }) => name);
-  const row = ({ workload, figures, gaps }: Row): string => {
+  const row = (of: Row): string => {
     const cells = names.map((name) => {
-      const figure = figures.find(({ engine }) => engine === name);
-      const gap = gaps.find(({ engine }) => engine === name);
-      return figure === undefined
-        ? `– ${gap === undefined ? '' : `[${gap.note}]`}`.trim()
-        : cellText(figure, kind, unit);
+      const place = placeOf(group, of, name);
+      if (place === undefined) return '–';
+      return 'cell' in place ? cellText(place, kind, unit) : `– [${place.note}]`;
     });
-    return tableLine([`\`${workload.name}\``, ...cells]);
+    return tableLine([`\`${of.workload.name}\``, ...cells]);
   };
   return [tableLine([title, ...names.map(escaped)]), tableLine(['---', ...names.map(() => '---:')]), ...rows.map(row)];
 }

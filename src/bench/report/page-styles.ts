@@ -10,7 +10,6 @@ main { --m0: #0a66a8; --m1: #a3195b; --m2: #b06a00; --m3: #04795a; --m4: #6b4fc0
 .engines { margin: 0; padding: 0; list-style: none; columns: 2; column-gap: 28px; }
 .engines li { break-inside: avoid; padding: 3px 0; overflow-wrap: anywhere; }
 .engines b { margin-right: 6px; }
-.engines .note { margin: 0; padding-left: 31px; }
 .logchart svg { display: block; width: 100%; font-size: 12px; font-variant-numeric: tabular-nums; }
 .logchart svg.at { overflow: visible; }
 .logchart .axis { position: sticky; top: 0; z-index: 1; background: var(--card); border-bottom: 1px solid var(--line); }

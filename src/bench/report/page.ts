@@ -4,7 +4,7 @@ import { table } from '../../trace/html/tables.js';
 import type { BenchEngine, BenchResult } from '../result.js';
 import { type ChartOptions, chart, legendMark, markDefinitions } from './chart.js';
 import { checkClocks } from './clocks.js';
-import { type Figure, type Figures, figuresOf, type Group, type Row, ratioInterval } from './figures.js';
+import { type Figure, type Figures, figuresOf, type Group, placeOf, type Row, ratioInterval } from './figures.js';
 import { PAGE_STYLES } from './page-styles.js';
 import { factsOf, intervalText, KIND_TITLES, rateOf, ratioText, timeText } from './words.js';
 
@@ -18,18 +18,16 @@ export function benchPage(result: BenchResult): string {
 function body(result: BenchResult): Html {
   const { engines, unit, host } = result;
   const figures = figuresOf(result);
-  const absent = new Map(engines.flatMap((engine) => absenceOf(engine)));
   const options: ChartOptions = {
     unit,
     places: new Map(engines.map(({ name }, at) => [name, at])),
-    absent: new Set(absent.keys()),
   };
   const facts = factsOf(result).filter(([what]) => what !== 'mitigations');
   return html`<header><p class="kind">vmlaunch bench</p><h1>${TITLE}</h1>
 <dl class="facts">${facts.map(([what, value]) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`)}</dl></header>
 <main>${markDefinitions()}
 <section aria-labelledby="method"><h2 id="method">How it was measured</h2>
-${methodWords(result)}${clockWarnings(result)}<ul class="engines">${engines.map((engine, at) => engineItem(engine, at, absent.get(engine.name)))}</ul></section>
+${methodWords(result)}${clockWarnings(result)}<ul class="engines">${engines.map((engine, at) => engineItem(engine, at))}</ul></section>
 ${figures.groups.map((group) => chart(`chart-${group.kind}`, group, options))}
 ${figures.groups.map((group) => figuresTable(group, result, figures))}
 ${clockTable(result)}
@@ -38,17 +36,8 @@ ${table('mitigations', 'Mitigations', ['vulnerability', 'what the kernel does'],
 <footer><p>Made by vmlaunch ${result.version}. All times are of this one run; those of other runs, or other machines, are not to be compared with them.</p></footer>`;
 }
 
-/** Of an engine that was not there for any workload, the one reason. */
-function absenceOf({ name, cells }: BenchEngine): [string, string][] {
-  const reasons = new Set(
-    Object.values(cells).map((cell) => (cell.outcome === 'measured' ? '' : `${cell.outcome}: ${cell.why}`)),
-  );
-  const [reason = ''] = reasons;
-  return reasons.size === 1 && reason !== '' && Object.keys(cells).length > 1 ? [[name, reason]] : [];
-}
-
 function methodWords({ rounds, unit }: BenchResult): Html {
-  return html`<p class="method">Every engine ran the same guest, and “native” the same loops as a program of Linux; they took turns in ${rounds} rounds. A figure is the median of an iteration${unit === 'ns' ? '' : ', counted in instructions'}. The bar behind a mark is its 95 % bootstrap interval: where none is seen, it is narrower than the mark. “1.27×” is how many times the reference’s time: that of kvm where it has one, else of native, else of the first.</p>\n`;
+  return html`<p class="method">Every engine ran the same guest, and “native” the same loops as a program of Linux; they took turns in ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. A figure is the median of an iteration${unit === 'ns' ? '' : ', counted in instructions'}. The bar behind a mark is its 95 % bootstrap interval: where none is seen, it is narrower than the mark. “1.27×” is how many times the reference’s time: that of kvm where it has one, else of native, else of the first.</p>\n`;
 }
 
 function clockWarnings(result: BenchResult): Html[] {
@@ -60,23 +49,24 @@ function clockWarnings(result: BenchResult): Html[] {
     );
 }
 
-function engineItem({ name, version }: BenchEngine, place: number, absence: string | undefined): Html {
-  const why = absence === undefined ? html`` : html`<p class="note">no figure: ${absence}</p>`;
-  return html`<li>${legendMark(place)}<b>${name}</b>${version ?? ''}${why}</li>\n`;
+function engineItem({ name, version }: BenchEngine, place: number): Html {
+  return html`<li>${legendMark(place)}<b>${name}</b>${version ?? ''}</li>\n`;
 }
 
-function figuresTable({ kind, rows }: Group, { engines, unit }: BenchResult, { notes }: Figures): Html {
-  const cellOf = ({ figures, gaps }: Row, name: string): Html => {
-    const figure = figures.find(({ engine }) => engine === name);
-    if (figure !== undefined) return figureCell(figure, kind, unit);
-    const gap = gaps.find(({ engine }) => engine === name);
-    return gap === undefined ? html`` : html`– [${gap.note}]`;
+function figuresTable(group: Group, { engines, unit }: BenchResult, { notes }: Figures): Html {
+  const { kind, rows } = group;
+  const used = new Set<number>();
+  const cellOf = (row: Row, name: string): Html => {
+    const place = placeOf(group, row, name);
+    if (place === undefined) return html``;
+    if ('cell' in place) return figureCell(place, kind, unit);
+    used.add(place.note);
+    return html`– [${place.note}]`;
   };
   const tableRows = rows.map((row) => [
     html`<code>${row.workload.name}</code>`,
     ...engines.map(({ name }) => cellOf(row, name)),
   ]);
-  const used = new Set(rows.flatMap(({ gaps }) => gaps.map(({ note }) => note)));
   const reasons = [...used].sort((a, b) => a - b).map((note) => html`<li>[${note}] ${notes[note - 1] ?? ''}</li>`);
   const title = `${KIND_TITLES[kind]}: all figures`;
   const columns = ['workload', ...engines.map(({ name }) => name)];

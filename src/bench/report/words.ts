@@ -13,6 +13,8 @@ export const KIND_TITLES: Readonly<Record<BenchKind, string>> = {
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 const PERCENT = 100;
+/** Of a ratio. */
+const LEAST_WRITTEN_OUT = 0.001;
 
 type Scale = readonly (readonly [suffix: string, size: number])[];
 
@@ -58,8 +60,9 @@ export function rateOf(kind: BenchKind, { median }: MeasuredCell, unit: BenchUni
   return kind === 'serial' ? throughputText(median, unit) : undefined;
 }
 
-/** How many times: "1.26×". */
-export const ratioText = (ratio: number): string => `${threeDigits(ratio)}×`;
+/** How many times: "1.26×", "0.0431×", "2.49e-5×". */
+export const ratioText = (ratio: number): string =>
+  `${ratio < LEAST_WRITTEN_OUT ? ratio.toExponential(2) : threeDigits(ratio)}×`;
 
 /** Half of the interval's width as a share: "±2.1 %"; nothing where one sample says nothing of it. */
 export function spreadText({ median, interval, samples }: MeasuredCell): string {
@@ -106,7 +109,10 @@ export function factsOf({
     ['governor', governor ?? 'none'],
     ['load', `${loadText(load.before)} before, ${loadText(load.after)} after`],
     ['measured', `${date.slice(0, 16).replace('T', ' ')} UTC by vmlaunch ${version}`],
-    ['suite', `${suite}; ${rounds} rounds in ${elapsedS.toFixed(0)} s of at most ${budgetS} s`],
+    [
+      'suite',
+      `${suite}; ${rounds} ${rounds === 1 ? 'round' : 'rounds'} in ${elapsedS.toFixed(0)} s of at most ${budgetS} s`,
+    ],
     ...(unit === 'ns' ? [] : [['times', 'in instructions: that is what a clock counts on this host'] as const]),
   ];
 }
