@@ -119,7 +119,14 @@ function commands(done: (status: number) => void): Command {
     .option('--markdown [file]', 'write tables for a README; without a file on standard output, in place of the table')
     .option('--no-text', 'print no table')
     .addOption(host('where to measure'))
-    .action(async (options: BenchSuiteOptions) => done(await (await import('./bench-suite.js')).benchSuite(options)));
+    .option(
+      '--compare <files...>',
+      'measure nothing: say how the second result differs from the first, as --json wrote them',
+    )
+    .action(async ({ compare, ...options }: BenchSuiteOptions & { readonly compare?: readonly string[] }) => {
+      if (compare === undefined) done(await (await import('./bench-suite.js')).benchSuite(options));
+      else done((await import('./bench-compare.js')).benchCompare(compare));
+    });
   bench
     .command('exit')
     .description('what an exit costs here, beside a loop in C')
