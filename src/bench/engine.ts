@@ -1,3 +1,12 @@
+/**
+ * What an engine is to start: the benchmark's guest with a command line; the same with nothing to do; or Debian's Linux
+ * with an initramfs of ours. The last two are for the time that it takes: where a program is the engine, from its start.
+ */
+export type Start =
+  | { readonly guest: 'bench'; readonly commandLine: string }
+  | { readonly guest: 'hello' }
+  | { readonly guest: 'linux' };
+
 /** What runs the benchmark's guest: a virtual machine monitor, an emulator, or the processor itself. */
 export interface Engine {
   /** "kvm", "qemu-tcg" … */
@@ -6,11 +15,13 @@ export interface Engine {
   readonly beyond?: ReadonlyMap<string, string>;
   /** Its version, or why it cannot be used here. Asked once. */
   probe(): Promise<{ readonly version: string } | { readonly missing: string }>;
+  /** Why it cannot start that; undefined where it can. Asked after `probe`. */
+  refusalOf(start: Start): string | undefined;
   /**
-   * Starts it with this command line, and waits until it has ended by itself or was ended: by `signal`, or because it
+   * Starts it, and waits until it has ended by itself or was ended: by `signal`, or because it
    * printed too much. It leaves no process behind. It rejects only for a bug.
    */
-  launch(commandLine: string, signal: AbortSignal): Promise<Launch>;
+  launch(start: Start, signal: AbortSignal): Promise<Launch>;
 }
 
 /** What came of starting an engine once. */
@@ -25,7 +36,7 @@ export interface Launch {
 }
 
 /** When the byte before a place in the text had come, in nanoseconds since the engine was started. */
-export function arrivalOf({ ends, timesNs }: Launch, place: number): number {
+export function arrivalOf({ ends, timesNs }: Pick<Launch, 'ends' | 'timesNs'>, place: number): number {
   let low = 0;
   let high = ends.length - 1;
   while (low < high) {

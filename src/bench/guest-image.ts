@@ -1,3 +1,5 @@
+import fs from 'node:fs';
+import path from 'node:path';
 import { VmError } from '../errors.js';
 
 /** A workload, and how often it is to run. */
@@ -40,4 +42,11 @@ export function withCommandLine(image: Uint8Array, commandLine: string): Uint8Ar
   copy.fill(0, COMMAND_LINE_START, COMMAND_LINE_START + COMMAND_LINE_BYTES);
   copy.set(Buffer.from(commandLine, 'latin1'), COMMAND_LINE_START);
   return copy;
+}
+
+/** A file of the image with a command line in it, for who starts it in place of a BIOS. @returns its path in `directory` */
+export function writeRom(image: string, commandLine: string, directory: string): string {
+  const file = path.join(directory, 'bench.rom');
+  fs.writeFileSync(file, withCommandLine(fs.readFileSync(image), commandLine));
+  return file;
 }

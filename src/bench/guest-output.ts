@@ -23,7 +23,7 @@ export interface BenchOutput {
   /** What ran the workloads: the processor's vendor, or `native`. */
   readonly where?: string;
   readonly bits?: 32 | 64;
-  /** Places in the text, as those of results: behind the boot sector's word, at the guest's first line, at its last. */
+  /** Places in the text: behind the first byte of the image's first instructions, at the guest's first line, behind its last. */
   readonly bootAt?: number;
   readonly startAt?: number;
   readonly endAt?: number;
@@ -52,7 +52,8 @@ export function parseBenchOutput(text: string, asked: readonly Asked[]): BenchOu
   const lines = linesOf(text);
   const start = lines.findIndex((line) => HEADER.test(line.text));
   const boot = lines.slice(0, start < 0 ? undefined : start).findLast((line) => line.text === 'boot');
-  const bootAt = boot === undefined ? {} : { bootAt: boot.next };
+  // The byte before it, an end of line, is theirs too.
+  const bootAt = boot === undefined ? {} : { bootAt: boot.at };
   const header = lines[start];
   const [, version, where, bits] = HEADER.exec(header?.text ?? '') ?? [];
   if (header === undefined || where === undefined || version !== VERSION) {
@@ -66,7 +67,7 @@ export function parseBenchOutput(text: string, asked: readonly Asked[]): BenchOu
     bits: bits === '32' ? 32 : 64,
     ...bootAt,
     startAt: header.at,
-    ...(end?.text === 'end' && { endAt: end.at }),
+    ...(end?.text === 'end' && { endAt: end.next }),
     results: reader.finish(end),
   };
 }

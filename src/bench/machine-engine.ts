@@ -4,17 +4,16 @@ import type { MachineEnd } from '../machine/end.js';
 import { Machine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
 import { Arrivals } from './arrivals.js';
-import type { Engine, Launch } from './engine.js';
+import type { Engine, Launch, Start } from './engine.js';
 
-/** This project's own machine, on the KVM that is here. */
-export class MachineEngine implements Engine {
+/** This project's own machine, in this process, on the KVM that is here. */
+export class MachineEngine implements Pick<Engine, 'name' | 'probe' | 'launch'> {
   readonly name = 'kvm';
 
   /** @param machineOf the guest with a command line */
   constructor(
     private readonly version: string,
-    private readonly machineOf: (commandLine: string) => MachineOptions,
-    readonly beyond: ReadonlyMap<string, string>,
+    private readonly machineOf: (start: Start) => MachineOptions,
   ) {}
 
   async probe(): Promise<{ readonly version: string } | { readonly missing: string }> {
@@ -26,8 +25,8 @@ export class MachineEngine implements Engine {
     }
   }
 
-  async launch(commandLine: string, signal: AbortSignal): Promise<Launch> {
-    await using machine = await Machine.create(this.machineOf(commandLine));
+  async launch(start: Start, signal: AbortSignal): Promise<Launch> {
+    await using machine = await Machine.create(this.machineOf(start));
     const stop = (): void => void machine.stop();
     signal.addEventListener('abort', stop, { once: true });
     const arrivals = new Arrivals();

@@ -1,6 +1,6 @@
+import type { Cell, EngineResult, Row } from './column.js';
 import type { BenchCell, BenchEngine, BenchHost, BenchResult } from './result.js';
-import type { Cell, EngineResult, SuiteResult } from './suite.js';
-import type { Workload } from './workloads.js';
+import type { SuiteResult } from './suite.js';
 
 /** On the host vtx time is a count: 100 million instructions are a second by definition. */
 const NS_PER_INSTRUCTION = 10;
@@ -13,7 +13,7 @@ export interface SuiteRun {
   readonly host: BenchHost;
   readonly budgetS: number;
   readonly elapsedS: number;
-  readonly workloads: readonly Workload[];
+  readonly workloads: readonly Row[];
   readonly result: SuiteResult;
 }
 

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { Arrivals } from './arrivals.js';
-import type { Engine, Launch } from './engine.js';
+import type { Engine, Launch, Start } from './engine.js';
 
 /** A program to start; its standard output is the guest's serial port. */
 export interface Program {
@@ -18,7 +18,9 @@ export interface ProgramEngineOptions {
   readonly probe: Engine['probe'];
   readonly beyond?: ReadonlyMap<string, string>;
   /** @param directory of this launch, for files; it is removed afterwards */
-  readonly program: (commandLine: string, directory: string) => Program;
+  readonly program: (start: Start, directory: string) => Program;
+  /** As the engine's. */
+  readonly refusalOf: (start: Start) => string | undefined;
 }
 
 /** What a guest that is through may take to have its engine end. */
@@ -30,19 +32,21 @@ export class ProgramEngine implements Engine {
   readonly name: string;
   readonly probe: Engine['probe'];
   readonly beyond: ReadonlyMap<string, string>;
+  readonly refusalOf: ProgramEngineOptions['refusalOf'];
   readonly #program: ProgramEngineOptions['program'];
 
-  constructor({ name, probe, beyond = new Map(), program }: ProgramEngineOptions) {
+  constructor({ name, probe, beyond = new Map(), program, refusalOf }: ProgramEngineOptions) {
     this.name = name;
     this.probe = probe;
     this.beyond = beyond;
+    this.refusalOf = refusalOf;
     this.#program = program;
   }
 
-  async launch(commandLine: string, signal: AbortSignal): Promise<Launch> {
+  async launch(start: Start, signal: AbortSignal): Promise<Launch> {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
     try {
-      return await run(this.#program(commandLine, directory), signal);
+      return await run(this.#program(start, directory), signal);
     } finally {
       fs.rmSync(directory, { recursive: true, force: true });
     }

@@ -2,15 +2,16 @@
  * The method of `vmlaunch bench`: every engine runs the same workloads in turns (A B C, B C A, …), each as many iterations
  * as take about the same time there, until the intervals are narrow or the time is spent.
  */
+import { LongBoots, makeBoots } from './boot-rounds.js';
+import { Column, type EngineResult, LEAST_ROUNDS, type Row, type Sample } from './column.js';
 import { arrivalOf, type Engine, type Launch } from './engine.js';
 import { type Asked, benchCommandLine } from './guest-image.js';
 import { parseBenchOutput, type WorkloadResult } from './guest-output.js';
-import { type Interval, median, medianInterval } from './statistics.js';
-import type { Workload } from './workloads.js';
+import { launchWithin } from './launch-within.js';
 
 export interface SuiteOptions {
   readonly engines: readonly Engine[];
-  readonly workloads: readonly Workload[];
+  readonly workloads: readonly Row[];
   /** Seconds that all may take. */
   readonly budgetS: number;
   /** What a workload is to take in a round, in nanoseconds. Default 20 ms. */
@@ -31,35 +32,6 @@ export interface SuiteStep {
   readonly round: number | undefined;
 }
 
-/** One round's figures of one workload on one engine. */
-export interface Sample {
-  readonly count: number;
-  /** An iteration, in nanoseconds by the host's clock. */
-  readonly hostNs: number;
-  /** The same in ticks of the guest's TSC. */
-  readonly guestTicks: number;
-}
-
-/** What stands where an engine's column crosses a workload's row. */
-export type Cell =
-  | {
-      readonly outcome: 'measured';
-      /** Of an iteration, in nanoseconds: the rounds' median, and its 95 % interval. */
-      readonly ns: number;
-      readonly interval: Interval;
-      readonly samples: readonly Sample[];
-    }
-  | { readonly outcome: 'missing' | 'unsupported' | 'failed' | 'over budget'; readonly why: string };
-
-export interface EngineResult {
-  readonly name: string;
-  readonly version: string | undefined;
-  /** By the workload's name. */
-  readonly cells: Readonly<Record<string, Cell>>;
-  /** Ticks of the guest's TSC in a nanosecond of the host, and how far the workloads' own differ from it at most. */
-  readonly clock: { readonly ticksPerNs: number; readonly spread: number } | undefined;
-}
-
 export interface SuiteResult {
   readonly rounds: number;
   readonly engines: readonly EngineResult[];
@@ -67,7 +39,6 @@ export interface SuiteResult {
 
 const ROUND_NS = 20e6;
 const WIDTH = 0.05;
-const LEAST_ROUNDS = 3;
 const MOST_COUNT = 2 ** 32 - 1;
 /** A workload whose first count took less says too little about the next. */
 const LEAST_CALIBRATION_NS = 1e6;
@@ -78,68 +49,6 @@ const LEAST_LAUNCH_MS = 10_000;
 const HANGS_FROM = 4;
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
-
-/** An engine's part in the suite: which workloads it still runs, and what came of the others. */
-class Column {
-  version: string | undefined;
-  readonly counts = new Map<string, number>();
-  readonly samples = new Map<string, Sample[]>();
-  /** What it was calibrated by: the only samples where no round is left. */
-  readonly first = new Map<string, Sample>();
-  readonly reasons = new Map<string, Cell>();
-  /** What its last launch took. */
-  launchNs = 0;
-
-  constructor(
-    readonly engine: Engine,
-    readonly workloads: readonly Workload[],
-  ) {}
-
-  refuse(name: string, outcome: 'missing' | 'unsupported' | 'failed' | 'over budget', why: string): void {
-    this.counts.delete(name);
-    this.reasons.set(name, { outcome, why });
-  }
-
-  refuseRest(outcome: 'missing' | 'failed' | 'over budget', why: string): void {
-    for (const { name } of this.workloads) if (!this.reasons.has(name)) this.refuse(name, outcome, why);
-  }
-
-  get asked(): readonly Asked[] {
-    return [...this.counts].map(([name, count]) => ({ name, count }));
-  }
-
-  /** Whether each workload's interval is narrow enough. */
-  isPrecise(width: number): boolean {
-    return [...this.counts.keys()].every((name) => {
-      const values = (this.samples.get(name) ?? []).map(({ hostNs }) => hostNs);
-      if (values.length < LEAST_ROUNDS) return false;
-      const { low, high } = medianInterval(values);
-      return high - low <= width * median(values);
-    });
-  }
-
-  get result(): EngineResult {
-    const cells = this.workloads.map(({ name }): [string, Cell] => {
-      const first = this.first.get(name);
-      const samples = this.samples.get(name) ?? (first === undefined ? [] : [first]);
-      const reason = this.reasons.get(name);
-      if (reason !== undefined) return [name, reason];
-      if (samples.length === 0) return [name, { outcome: 'over budget', why: 'no round was left for it' }];
-      const values = samples.map(({ hostNs }) => hostNs);
-      return [name, { outcome: 'measured', ns: median(values), interval: medianInterval(values), samples }];
-    });
-    return { name: this.engine.name, version: this.version, cells: Object.fromEntries(cells), clock: this.#clock };
-  }
-
-  get #clock(): EngineResult['clock'] {
-    const rates = [...this.samples.values()].map((samples) =>
-      median(samples.map(({ guestTicks, hostNs }) => guestTicks / hostNs)),
-    );
-    if (rates.length === 0) return undefined;
-    const ticksPerNs = median(rates);
-    return { ticksPerNs, spread: Math.max(...rates.map((rate) => Math.abs(rate / ticksPerNs - 1))) };
-  }
-}
 
 /** Runs the suite. What an engine does wrong is in its own cells. @throws the reason of `signal`, where it is aborted */
 export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
@@ -152,20 +61,24 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     const share = (deadline - now()) / (columns.length - index + 1);
     await calibrate(column, options, now() + share);
   }
+  const longBoots = new LongBoots(columns, { ...options, deadline });
   let rounds = 0;
   for (; ; rounds++) {
-    const active = columns.filter(({ counts }) => counts.size > 0);
+    const active = columns.filter(({ isActive }) => isActive);
     const isEnough = rounds >= LEAST_ROUNDS && active.every((column) => column.isPrecise(width));
-    const roundNs = active.reduce((sum, column) => sum + column.launchNs, 0);
+    const roundNs = active.reduce((sum, column) => sum + column.launchNs + column.bootsNs, 0);
     // The first one is begun where any time is left: it may take longer than that.
     if (active.length === 0 || isEnough || now() + (rounds > 0 ? roundNs : 0) > deadline) break;
     for (let i = 0; i < active.length; i++) {
       const column = active[(i + rounds) % active.length];
       if (column === undefined) continue;
       progress({ engine: column.engine.name, round: rounds + 1 });
-      await runRound(column, options);
+      if (column.counts.size > 0) await runRound(column, options);
+      await makeBoots(column, options, limitMs(options, (column.bootsNs * HANGS_FROM) / NS_PER_MS));
     }
+    await longBoots.round((engine) => progress({ engine, round: rounds + 1 }));
   }
+  longBoots.end();
   return { rounds, engines: columns.map((column) => column.result) };
 }
 
@@ -179,8 +92,11 @@ async function calibrate(column: Column, options: SuiteOptions, until: number): 
   if ('missing' in probed) return column.refuseRest('missing', probed.missing);
   column.version = probed.version;
   for (const [name, why] of column.engine.beyond ?? []) column.refuse(name, 'unsupported', why);
-  const possible = column.workloads.filter(({ name }) => !column.reasons.has(name));
-  let left: readonly Asked[] = possible.map(({ name, firstCount: count }) => ({ name, count }));
+  for (const { name, start } of column.boots) {
+    const why = column.engine.refusalOf(start);
+    if (why !== undefined) column.refuse(name, 'unsupported', why);
+  }
+  let left: readonly Asked[] = column.workloads.map(({ name, firstCount: count }) => ({ name, count }));
   while (left.length > 0 && now() < until) {
     const turns = takeTurns(column, await launch(column, left, options, (until - now()) / NS_PER_MS));
     left = turns.flatMap((turn) => nextCount(column, turn, options));
@@ -206,10 +122,7 @@ async function runRound(column: Column, options: SuiteOptions): Promise<void> {
   const measured = await launch(column, column.asked, options, (column.launchNs * HANGS_FROM) / NS_PER_MS);
   for (const { name, sample } of takeTurns(column, measured)) {
     // Where both ends came in one piece the host has no time of it.
-    if (sample === undefined || sample.hostNs <= 0) continue;
-    const samples = column.samples.get(name) ?? [];
-    samples.push(sample);
-    column.samples.set(name, samples);
+    if (sample !== undefined && sample.hostNs > 0) column.add(name, sample);
   }
 }
 
@@ -218,9 +131,12 @@ interface Turn extends Asked {
   readonly sample: Sample | undefined;
 }
 
-/** Refuses what failed, and gives the others. */
-function takeTurns(column: Column, { asked, results, started, failure }: Measured): Turn[] {
-  let hasFailed = false;
+/**
+ * Refuses what failed, and gives the others. A launch's time is that of all in it: who is in turn when it is over is not
+ * to blame where others ran before.
+ */
+function takeTurns(column: Column, { asked, results, started, failure, isTimedOut }: Measured): Turn[] {
+  let hasFailed = isTimedOut && results.some(({ result }) => result.outcome === 'ran');
   return asked.flatMap((one, index): Turn[] => {
     const { result, hostNs } = results[index] ?? NOT_RUN;
     if (result.outcome === 'ran') {
@@ -253,29 +169,36 @@ interface Measured {
   /** Whether the guest came to its first line. */
   readonly started: boolean;
   readonly failure: string | undefined;
+  readonly isTimedOut: boolean;
 }
 
 /** @param mostMs after so long it hangs, where that is not too little */
 async function launch(
   column: Column,
   asked: readonly Asked[],
-  { signal, now, launchTimeoutMs = LAUNCH_TIMEOUT_MS }: SuiteOptions,
+  options: SuiteOptions,
   mostMs: number,
 ): Promise<Measured> {
-  signal.throwIfAborted();
-  const limitMs = Math.ceil(Math.min(launchTimeoutMs, Math.max(mostMs, LEAST_LAUNCH_MS)));
-  const timeout = AbortSignal.timeout(limitMs);
-  const start = now();
-  const launched = await column.engine.launch(benchCommandLine(asked), AbortSignal.any([signal, timeout]));
-  column.launchNs = now() - start;
-  signal.throwIfAborted();
-  const { startAt, results } = parseBenchOutput(launched.text, asked);
+  const start = options.now();
+  const launched = await launchWithin(
+    column.engine,
+    { guest: 'bench', commandLine: benchCommandLine(asked) },
+    { signal: options.signal, limitMs: limitMs(options, mostMs) },
+  );
+  column.launchNs = options.now() - start;
+  const { failure, isTimedOut, text } = launched;
+  const { startAt, results } = parseBenchOutput(text, asked);
   return {
     asked,
     results: results.map((result) => ({ result, hostNs: hostNsOf(launched, result) })),
     started: startAt !== undefined,
-    failure: timeout.aborted ? `had not ended after ${limitMs / 1000} s` : launched.failure,
+    failure,
+    isTimedOut,
   };
+}
+
+function limitMs({ launchTimeoutMs = LAUNCH_TIMEOUT_MS }: SuiteOptions, mostMs: number): number {
+  return Math.ceil(Math.min(launchTimeoutMs, Math.max(mostMs, LEAST_LAUNCH_MS)));
 }
 
 function hostNsOf(launched: Launch, result: WorkloadResult): number {

@@ -11,9 +11,13 @@ export function v86Version(): string {
   return (JSON.parse(fs.readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
-/** Runs the benchmark's image, bench.img, in v86. */
+/**
+ * Runs the benchmark's image, bench.img, in v86. Without V8's optimizing compiler for WebAssembly: v86 makes such code as it
+ * goes, and that compiler needs seconds to make it a tenth faster.
+ */
 export const v86Command = (image: string, commandLine: string): [string, ...string[]] => [
   process.execPath,
+  '--liftoff-only',
   GUEST,
   image,
   commandLine,

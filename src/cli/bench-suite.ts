@@ -1,13 +1,16 @@
 import os from 'node:os';
+import { BOOTS } from '../bench/boots.js';
+import type { Row } from '../bench/column.js';
 import { makeBenchResult } from '../bench/make-result.js';
 import type { BenchResult } from '../bench/result.js';
 import { runSuite } from '../bench/suite.js';
 import { type SuiteName, workloadsOfSuite } from '../bench/suites.js';
-import { WORKLOADS, type Workload } from '../bench/workloads.js';
+import { WORKLOADS } from '../bench/workloads.js';
 import { VmError } from '../errors.js';
 import { native } from '../kvm/native.js';
 import { ENGINE_NAMES, type EngineName, makeEngine } from './bench-engines.js';
 import { benchInside } from './bench-inside.js';
+import { benchLinux } from './bench-linux.js';
 import { BenchProgress, type ProgressOptions } from './bench-progress.js';
 import { type BenchShowOptions, showBench } from './bench-show.js';
 import { chooseHost, type HostName } from './choose-host.js';
@@ -57,7 +60,7 @@ function argumentsInside({ suite, engines, workloads, budget }: BenchSuiteOption
 interface Wanted {
   readonly suite: SuiteName;
   readonly engines: readonly EngineName[];
-  readonly workloads: readonly Workload[];
+  readonly workloads: readonly Row[];
   readonly budgetS: number;
 }
 
@@ -82,9 +85,12 @@ async function benchHere(wanted: Wanted): Promise<BenchResult | number> {
 async function measure({ suite, engines, workloads, budgetS }: Wanted, signal: AbortSignal): Promise<BenchResult> {
   const now = native.monotonicNs;
   const [date, startNs, before] = [new Date(), now(), loadNow()];
+  const linux = workloads.some((row) => row.kind === 'boot' && row.start.guest === 'linux')
+    ? await benchLinux()
+    : undefined;
   using progress = new BenchProgress({ ...progressTarget(), now, budgetS });
   const result = await runSuite({
-    engines: engines.map(makeEngine),
+    engines: engines.map((name) => makeEngine(name, linux)),
     workloads,
     budgetS,
     now,
@@ -121,8 +127,8 @@ function enginesOf(text: string | undefined): EngineName[] {
   });
 }
 
-function workloadsOf(suite: SuiteName, text: string | undefined): readonly Workload[] {
-  const all = workloadsOfSuite(suite, WORKLOADS);
+function workloadsOf(suite: SuiteName, text: string | undefined): readonly Row[] {
+  const all = workloadsOfSuite<Row>(suite, [...WORKLOADS, ...BOOTS]);
   if (text === undefined) return all;
   const wanted = text.split(',');
   const fits = (name: string, word: string) => name === word || name.startsWith(`${word}.`);

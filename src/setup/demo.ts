@@ -61,17 +61,31 @@ poweroff -f
  * @throws VmError SETUP_FAILED when the kernel or busybox cannot be had.
  */
 export async function demoGuest(progress: Progress, mode: DemoMode = 'demo'): Promise<DemoGuest> {
+  return busyboxGuest('demo', INIT, [`vmlaunch.mode=${mode}`], progress);
+}
+
+/**
+ * The same kernel with another script as its first process.
+ * @param entry what the cache calls it
+ * @throws VmError SETUP_FAILED
+ */
+export async function busyboxGuest(
+  entry: string,
+  init: string,
+  kernelArguments: readonly string[],
+  progress: Progress,
+): Promise<DemoGuest> {
   const packages = await ensurePackages(['busybox-static'], progress);
   const kernel = await cloudKernel(progress);
-  const key = createHash('sha256').update(`${packages.versions}\n${INIT}`).digest('hex').slice(0, 16);
-  const directory = await buildOnce('demo', key, async (building) => {
+  const key = createHash('sha256').update(`${packages.versions}\n${init}`).digest('hex').slice(0, 16);
+  const directory = await buildOnce(entry, key, async (building) => {
     progress('making the guest: an initramfs with busybox');
-    const archive = await busyboxInitramfs({ busybox: packages.path('/bin/busybox'), init: INIT });
+    const archive = await busyboxInitramfs({ busybox: packages.path('/bin/busybox'), init });
     fs.writeFileSync(path.join(building, 'initramfs.cpio'), archive);
   });
   return {
     kernel: kernel.bzImage,
     initrd: path.join(directory, 'initramfs.cpio'),
-    commandLine: [...KERNEL_ARGUMENTS, `vmlaunch.mode=${mode}`].join(' '),
+    commandLine: [...KERNEL_ARGUMENTS, ...kernelArguments].join(' '),
   };
 }

@@ -16,7 +16,8 @@ for (const { name, bits, choice } of PLACES) {
     const engine = makeEngine(name);
     expect(await engine.probe()).toEqual({ version: expect.stringMatching(/^\d+\.\d+/) });
     const asked = WORKLOADS.map((workload) => ({ name: workload.name, count: 100 }));
-    const { text, failure } = await engine.launch(benchCommandLine(asked, choice), new AbortController().signal);
+    const start = { guest: 'bench', commandLine: benchCommandLine(asked, choice) } as const;
+    const { text, failure } = await engine.launch(start, new AbortController().signal);
     expect(failure).toBeUndefined();
     const output = parseBenchOutput(text, asked);
     expect(output.bits).toBe(bits);

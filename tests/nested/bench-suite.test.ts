@@ -16,21 +16,31 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 const WORKLOADS = ['--workloads', 'exits.out,cpu.integer'];
 
-it('[qemu] vmlaunch bench gives each engine a figure or a reason, and all samples as JSON', async () => {
+it('[emulators] vmlaunch bench gives each engine a figure or a reason, and all samples as JSON', async () => {
   const file = path.join(directory, 'result.json');
-  const argv = ['--engines', 'native,qemu-tcg', ...WORKLOADS, '--budget', '20', '--json', file];
+  const workloads = 'exits.out,cpu.integer,boot.first-instruction,boot.hello';
+  const engineNames = ['native', 'qemu-tcg', 'bochs', 'v86'];
+  const argv = ['--engines', engineNames.join(), '--workloads', workloads, '--budget', '20', '--json', file];
   using command = new Run(argv, { command: 'bench' });
   const { status, stdout, stderr } = await command.ended();
   expect(status, stderr).toBe(0);
-  expect(stdout).toMatch(/^exits\.out .*\n {2}qemu-tcg +[\d.]+ [nµ]s .* reference .*\n {2}no figure: native \[1\]$/m);
+  expect(stdout).toMatch(/^exits\.out .*\n {2}qemu-tcg +[\d.]+ [nµ]s .* reference /m);
+  expect(stdout).toMatch(/^ {2}no figure: native \[1\]$/m);
   const { engines, rounds } = readBenchResult(file);
   expect(rounds).toBeGreaterThan(0);
-  const [native, qemu] = engines;
-  expect(native?.cells['exits.out']?.outcome).toBe('unsupported');
-  for (const cell of [native?.cells['cpu.integer'], qemu?.cells['cpu.integer'], qemu?.cells['exits.out']]) {
-    if (cell?.outcome !== 'measured') throw new Error(JSON.stringify(cell));
-    expect(cell.samples).toHaveLength(rounds);
-    expect(cell.median).toBeGreaterThan(0);
+  expect(engines.map(({ name }) => name)).toEqual(engineNames);
+  for (const { name, cells } of engines) {
+    for (const [workload, cell] of Object.entries(cells)) {
+      if (name === 'native' && workload !== 'cpu.integer') {
+        expect(cell.outcome).toBe('unsupported');
+        continue;
+      }
+      if (cell.outcome !== 'measured') throw new Error(`${name}, ${workload}: ${cell.why}`);
+      // On a busy machine both ends of a workload may come in one piece: then the round has no time of it.
+      if (workload.startsWith('boot.')) expect(cell.samples).toHaveLength(rounds);
+      else expect(cell.samples.length).toBeLessThanOrEqual(rounds);
+      expect(cell.median).toBeGreaterThan(0);
+    }
   }
 });
 

@@ -34,9 +34,9 @@ describe('the output of the guest', () => {
     expect(rest).toEqual({
       where: 'AuthenticAMD',
       bits: 32,
-      bootAt: FIRMWARE.length,
+      bootAt: FIRMWARE.length - 'boot\n'.length,
       startAt: FIRMWARE.length,
-      endAt: GOOD.length - 4,
+      endAt: GOOD.length,
     });
     const [first] = results;
     if (first?.outcome !== 'ran') throw new Error('it did not run');

@@ -1,84 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { arrivalOf, type Engine, type Launch } from '../../../src/bench/engine.js';
 import { runSuite, type SuiteOptions } from '../../../src/bench/suite.js';
-import { type Workload, workloadNamed } from '../../../src/bench/workloads.js';
+import { FakeEngine, FakeTime, TICKS_PER_NS, workload } from './fake-engine.js';
 
 const NAMES = ['exits.out', 'cpu.integer', 'cpu.branchy'];
-const workload = (name: string): Workload => {
-  const found = workloadNamed(name);
-  if (found === undefined) throw new Error(`no workload ${name}`);
-  return found;
-};
 const WORKLOADS = NAMES.map(workload);
-const TICKS_PER_NS = 2;
-
-/** Time that passes only where something takes it. */
-class FakeTime {
-  ns = 0;
-  readonly now = (): number => this.ns;
-}
-
-interface FakeOptions {
-  /** Of an iteration, by workload. */
-  readonly ns: Readonly<Record<string, number>>;
-  readonly startNs?: number;
-  /** What it prints in place of a workload's result; it ends there with a failure where that is undefined. */
-  readonly instead?: (name: string, launches: number) => string | 'crash' | 'hang' | undefined;
-  readonly missing?: string;
-}
-
-/** An engine that prints what the guest prints, and takes the time that it is told. */
-class FakeEngine implements Engine {
-  launches = 0;
-  readonly commandLines: string[] = [];
-
-  constructor(
-    readonly name: string,
-    private readonly time: FakeTime,
-    private readonly options: FakeOptions,
-  ) {}
-
-  probe(): Promise<{ version: string } | { missing: string }> {
-    const { missing } = this.options;
-    return Promise.resolve(missing === undefined ? { version: '1.0' } : { missing });
-  }
-
-  async launch(commandLine: string, signal: AbortSignal): Promise<Launch> {
-    this.launches++;
-    this.commandLines.push(commandLine);
-    const { ns, startNs = 1e6, instead } = this.options;
-    const start = this.time.ns;
-    const ends: number[] = [];
-    const timesNs: number[] = [];
-    let text = '';
-    const print = (line: string): void => {
-      text += `${line}\n`;
-      ends.push(text.length);
-      timesNs.push(this.time.ns - start);
-    };
-    const done = (failure?: string): Launch => ({ text, ends, timesNs, failure });
-    this.time.ns += startNs;
-    print('bench 1 FakeCpu bits=64');
-    for (const word of commandLine.split(' ')) {
-      const [name = '', count = ''] = word.split('=');
-      const other = instead?.(name, this.launches);
-      if (other === 'crash') return done('ended with status 139');
-      print(`begin ${name} ${count}`);
-      if (other === 'hang') {
-        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
-        return done('was ended');
-      }
-      const took = (ns[name] ?? 1) * Number(count);
-      this.time.ns += took;
-      if (other === undefined) {
-        const checksum = workload(name).checksum(Number(count)).toString(16).padStart(8, '0');
-        print(`${name} ${count} ${checksum} ${Math.round(took * TICKS_PER_NS)}`);
-      } else print(other);
-    }
-    print('end');
-    return done();
-  }
-}
 
 const NS = { 'exits.out': 2000, 'cpu.integer': 3, 'cpu.branchy': 5 };
 
