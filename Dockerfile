@@ -9,6 +9,6 @@ ARG NPM_CONFIG_REGISTRY
 WORKDIR /opt/vmlaunch
 COPY . .
 RUN node src/bootstrap.mjs build
-RUN ln -s /opt/vmlaunch/dist/cli/bin.js /usr/local/bin/vmlaunch
+RUN ln -s /opt/vmlaunch/dist/bundle/vmlaunch.cjs /usr/local/bin/vmlaunch
 WORKDIR /root
 ENTRYPOINT ["vmlaunch"]

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
-const MAIN = path.join(ROOT, 'dist/cli/bin.js');
+const MAIN = path.join(ROOT, 'dist/bundle/vmlaunch.cjs');
 /** The oldest Node that is supported: package.json's `engines`. */
 const OLDEST_NODE = /** @type {const} */ ([20, 19]);
 /** The command's exit status for "this host cannot do it", here as everywhere in vmlaunch. */

@@ -43,7 +43,7 @@ export interface StartupBenchResult {
 }
 
 const IMAGE = fileURLToPath(new URL('../../build/guest-images/hello.bin', import.meta.url));
-const COMMAND = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url));
+const COMMAND = fileURLToPath(new URL('../../dist/bundle/vmlaunch.cjs', import.meta.url));
 const NEXT_MACHINE = fileURLToPath(new URL('../../dist/bench/startup-round.js', import.meta.url));
 const NODE_ALONE = 'const now = process.hrtime.bigint(); process.stdout.write(String(now));';
 /** What the guest `hello` ends with. */

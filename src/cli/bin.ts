@@ -2,9 +2,14 @@
 import { main } from './main.js';
 import { waitForReader } from './reader.js';
 
-const status = await main(process.argv.slice(2));
-// What is still in the streams goes out first; then nothing that waits for input may keep the process.
-const streams = [process.stdout, process.stderr];
-const written = streams.map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())));
-await waitForReader(Promise.all(written), status);
-process.exit(status);
+async function run(): Promise<void> {
+  const status = await main(process.argv.slice(2));
+  // What is still in the streams goes out first; then nothing that waits for input may keep the process.
+  const streams = [process.stdout, process.stderr];
+  const written = streams.map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve())));
+  await waitForReader(Promise.all(written), status);
+  process.exit(status);
+}
+
+// No await at the top: the bundle is CommonJS.
+void run();

@@ -24,5 +24,5 @@ export function takeThread(): Worker {
 
 /** Of one file, made by the build: Node loads a module for each of the code's own files in twice the time. */
 function makeThread(): Worker {
-  return new Worker(new URL('./vcpu-thread.bundle.js', import.meta.url), { stdin: false });
+  return new Worker(new URL('../bundle/vcpu-thread.cjs', import.meta.url), { stdin: false });
 }

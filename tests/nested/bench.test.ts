@@ -16,7 +16,7 @@ describe('[svm] vmlaunch bench exit', () => {
   it('measures every round on both sides, prints the table and writes the same as data', async () => {
     const json = join(directory, 'result.json');
     const argv = ['bench', 'exit', '--host', 'svm', '--rounds', '7', '--exits', '5100', '--json', json];
-    const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'dist/cli/bin.js'), ...argv]);
+    const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, 'dist/bundle/vmlaunch.cjs'), ...argv]);
     const result = JSON.parse(readFileSync(json, 'utf8')) as ExitBenchResult;
     expect(result).toMatchObject({
       host: 'svm',

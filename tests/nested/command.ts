@@ -7,7 +7,7 @@ import type { HostKind } from '../../src/host/kind.js';
 import { emulators, ROOT, Scratch } from './host-support.js';
 
 const ESCAPE = '\x1b';
-const BIN = path.join(ROOT, 'dist/cli/bin.js');
+const BIN = path.join(ROOT, 'dist/bundle/vmlaunch.cjs');
 
 export const FLAVOUR = { svm: 'kvm_amd', vtx: 'kvm_intel' } as const satisfies Record<HostKind, string>;
 export const VENDOR = { svm: 'AuthenticAMD', vtx: 'GenuineIntel' } as const satisfies Record<HostKind, string>;

@@ -117,7 +117,7 @@ describe('[svm] output of vmlaunch run', () => {
   it('that loses its reader ends the command on a KVM of its own as SIGPIPE would', async () => {
     await using host = await Host.start(await prepareHost('svm', () => {}));
     const flood = `build/guest-images/flood-short.bin ${FLAT.join(' ')}`;
-    const command = `cd /vmlaunch; (node dist/cli/bin.js run ${flood} --host local; echo $? > /tmp/status) | head -c 1; cat /tmp/status`;
+    const command = `cd /vmlaunch; (node dist/bundle/vmlaunch.cjs run ${flood} --host local; echo $? > /tmp/status) | head -c 1; cat /tmp/status`;
     const { stdout, stderr } = await run(host, command);
     expect([stdout.toString('latin1', 1), stderr]).toEqual(['141\n', 'vmlaunch: stopped by SIGPIPE\n']);
   });

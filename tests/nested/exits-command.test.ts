@@ -188,7 +188,7 @@ describe('[local] vmlaunch exits', () => {
 describe('[svm] the trace file of vmlaunch exits', () => {
   it('is good up to the last flush after SIGKILL', async () => {
     await using host = await Host.start(await prepareHost('svm', () => {}));
-    const command = `node dist/cli/bin.js exits build/guest-images/spin.bin ${PROTECTED.join(' ')} --host local`;
+    const command = `node dist/bundle/vmlaunch.cjs exits build/guest-images/spin.bin ${PROTECTED.join(' ')} --host local`;
     const script = `cd /vmlaunch
 ${command} --trace /tmp/trace >/tmp/output 2>&1 &
 until grep -q '"exit":17,' /tmp/trace; do sleep 0.1; done

@@ -17,7 +17,7 @@ const LINE = 'hello, world, from ring 3\n';
 
 async function printf(host: HostKind, ...argv: readonly string[]): Promise<{ stdout: string; result: PrintfResult }> {
   const json = join(directory, `${host}.json`);
-  const words = [join(ROOT, 'dist/cli/bin.js'), 'printf', '--host', host, '--json', json, ...argv];
+  const words = [join(ROOT, 'dist/bundle/vmlaunch.cjs'), 'printf', '--host', host, '--json', json, ...argv];
   const { stdout } = await promisify(execFile)(process.execPath, words);
   return { stdout, result: JSON.parse(readFileSync(json, 'utf8')) as PrintfResult };
 }

@@ -1,7 +1,5 @@
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import { messageOf, VmError } from '../../errors.js';
+import { pageScript } from '../page-script.js';
 import { codeForScript, Html, html, jsonForScript } from './escape.js';
 import { STYLES } from './theme.js';
 
@@ -45,16 +43,6 @@ ${body}
 ${elements}${code === undefined ? '' : html`<script>${new Html(code)}</script>\n`}</body>
 </html>
 `.text;
-}
-
-/** The script as the build bundles it: in dist/, from wherever this runs. */
-function pageScript(name: string): string {
-  const file = fileURLToPath(new URL(`../../../dist/trace/html/${name}.bundle.js`, import.meta.url));
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new VmError('SETUP_FAILED', `${file} cannot be read: ${messageOf(error)}`, { hint: 'Type: npm run build' });
-  }
 }
 
 function hash(text: string): string {

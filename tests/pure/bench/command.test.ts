@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
-const BIN = new URL('../../../dist/cli/bin.js', import.meta.url).pathname;
+const BIN = new URL('../../../dist/bundle/vmlaunch.cjs', import.meta.url).pathname;
 const WITH_KVM = 'this machine has a /dev/kvm';
 /** No directory can be made below a file, so no host can be had: status 4 where one is asked for. */
 const env = { ...process.env, VMLAUNCH_CACHE: join(BIN, 'cache') };

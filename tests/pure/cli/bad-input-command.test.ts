@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bzImage } from '../boot/bzimage.js';
 
-const BIN = new URL('../../../dist/cli/bin.js', import.meta.url).pathname;
+const BIN = new URL('../../../dist/bundle/vmlaunch.cjs', import.meta.url).pathname;
 const BAD_INPUT = 2;
 const NO_HOST = 4;
 const ONE_LINE = /^vmlaunch: [^\n]+\n$/;

@@ -200,7 +200,7 @@ describe('the examination', () => {
 
 test('the command itself needs no home, no cache and no directory to stand in', () => {
   const gone = mkdtempSync(join(tmpdir(), 'vmlaunch-doctor-'));
-  const bin = new URL('../../../dist/cli/bin.js', import.meta.url).pathname;
+  const bin = new URL('../../../dist/bundle/vmlaunch.cjs', import.meta.url).pathname;
   const script = `cd '${gone}' && rmdir '${gone}' && exec '${process.execPath}' '${bin}' doctor --json`;
   const env = { PATH: '/usr/bin:/bin', VMLAUNCH_CACHE: join(bin, 'below/a/file') };
   const { status, stdout, stderr } = spawnSync('/bin/sh', ['-c', script], { encoding: 'utf8', env });
