@@ -10,3 +10,4 @@ export { describePostMortem } from './machine/post-mortem-words.js';
 export type { MachineStats } from './machine/report.js';
 export type { ScreenCell, ScreenCursor, TextScreen } from './machine/screen.js';
 export { screenPng } from './machine/screen-png.js';
+export { keepThreadsReady } from './machine/threads.js';

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf, VmError } from '../errors.js';
-import { localFlavour, softwareHost } from '../kvm/flavour.js';
+import { flavourName, softwareHost } from '../kvm/flavour.js';
 import { type Interval, median, medianInterval } from './statistics.js';
 
 /** Exits of a round that count as cold. */
@@ -76,7 +76,7 @@ export async function benchExit(options: ExitBenchOptions = {}): Promise<ExitBen
   const ratios = pair((part) => rounds.map((round) => round.typescript[part] / round.c[part]));
   return {
     host,
-    flavour: localFlavour().flavour,
+    flavour: flavourName(),
     unit: host === 'vtx' ? 'instructions' : 'ns',
     exits: { cold: COLD_EXITS, warm: exits - COLD_EXITS },
     c,

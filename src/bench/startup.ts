@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { messageOf, VmError } from '../errors.js';
-import { localFlavour, softwareHost } from '../kvm/flavour.js';
+import { flavourName, softwareHost } from '../kvm/flavour.js';
 import { native } from '../kvm/native.js';
 import { NS_PER_INSTRUCTION } from './exit.js';
 import { median } from './statistics.js';
@@ -70,7 +70,7 @@ export async function benchStartup(options: StartupBenchOptions = {}): Promise<S
   const middle = (of: (times: StartupTimes) => number): number => median(rounds.map(of));
   return {
     host,
-    flavour: localFlavour().flavour,
+    flavour: flavourName(),
     unit,
     median: {
       node: middle(({ node }) => node),

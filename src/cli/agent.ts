@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { prepareThread } from '../machine/threads.js';
+import { keepThreadsReady, prepareThread } from '../machine/threads.js';
 import { decodeInstruction } from '../trace/instruction.js';
 
 /**
@@ -19,6 +19,7 @@ const { main } = await import('./main.js');
 // What nearly every job needs, loaded in the snapshot.
 await import('./run.js');
 await import('./exits.js');
+await keepThreadsReady(0); // as every command
 await prepareThread();
 // The disassembler takes seconds in a nested host, half of them at its first instruction: a command whose time is over
 // does not have them. `in al, dx` goes through all of it.

@@ -1,5 +1,5 @@
 import { accessSync, constants } from 'node:fs';
-import { localFlavour } from '../kvm/flavour.js';
+import { flavourName } from '../kvm/flavour.js';
 
 export const HOSTS = ['auto', 'local', 'svm', 'vtx'] as const;
 export type HostName = (typeof HOSTS)[number];
@@ -16,12 +16,17 @@ export function chooseHost(
   what = 'run Linux',
 ): { readonly host: ChosenHost; readonly why: string } {
   if (asked !== 'auto') return { host: asked, why: 'as asked' };
-  const { flavour } = localFlavour();
+  const flavour = flavourName();
   if (flavour === 'none') return { host: other, why: 'there is no /dev/kvm here' };
   if (!mayOpen('/dev/kvm')) return { host: other, why: '/dev/kvm may not be opened by this user' };
   if (flavour === 'kvm_intel' || flavour === 'kvm_amd') return { host: 'local', why: `${flavour} is here` };
   if (isLinux) return { host: other, why: `the local KVM (${flavour}) cannot ${what}` };
   return { host: 'local', why: `${flavour} is here` };
+}
+
+/** Whether a guest, whatever it is, runs on the local KVM: without looking at it. */
+export function isSurelyLocal(asked: HostName): boolean {
+  return chooseHost(asked, true).host === 'local';
 }
 
 function mayOpen(path: string): boolean {

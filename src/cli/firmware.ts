@@ -1,5 +1,4 @@
 import { lacksFirmware } from '../machine/machine.js';
-import { seabios } from '../setup/firmware.js';
 import { type ImageOptions, imageOptions } from './image-options.js';
 
 /** Names Debian's SeaBIOS, in place of a file. */
@@ -11,5 +10,6 @@ const SEABIOS = 'seabios';
  */
 export async function withFirmware<T extends ImageOptions>(image: string, options: T): Promise<T> {
   if (options.firmware !== SEABIOS && !lacksFirmware(imageOptions(image, options))) return options;
+  const { seabios } = await import('../setup/firmware.js');
   return { ...options, firmware: await seabios((line) => void process.stderr.write(`vmlaunch: ${line}\n`)) };
 }

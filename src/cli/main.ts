@@ -3,10 +3,11 @@ import { SUITES } from '../bench/suites.js';
 import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
+import { prepareThread } from '../machine/threads.js';
 import type { BenchExitOptions } from './bench.js';
 import type { MeasureOptions } from './bench-here.js';
 import type { BenchSuiteOptions } from './bench-suite.js';
-import { HOSTS } from './choose-host.js';
+import { HOSTS, isSurelyLocal } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
 import type { InspectOptions } from './inspect.js';
 import { printError } from './print-error.js';
@@ -46,9 +47,10 @@ function commands(done: (status: number) => void): Command {
     .enablePositionalOptions()
     .configureOutput({ outputError: () => {} });
   const run = program.command('run').description('start a kernel or flat image; the terminal is its serial console');
-  withRunOptions(run).action(async (image: string, options: RunOptions) =>
-    done(await (await import('./run.js')).run(image, options)),
-  );
+  withRunOptions(run).action(async (image: string, options: RunOptions) => {
+    startThreadFor(options);
+    done(await (await import('./run.js')).run(image, options));
+  });
 
   const exits = program
     .command('exits')
@@ -63,9 +65,10 @@ function commands(done: (status: number) => void): Command {
       collect,
     )
     .addOption(new Option('--title <text>').hideHelp())
-    .action(async (image: string, options: ExitsOptions) =>
-      done(await (await import('./exits.js')).exits(image, options)),
-    );
+    .action(async (image: string, options: ExitsOptions) => {
+      startThreadFor(options);
+      done(await (await import('./exits.js')).exits(image, options));
+    });
 
   const inspect = program
     .command('inspect')
@@ -149,6 +152,11 @@ function commands(done: (status: number) => void): Command {
       done(await (await import('./bench-startup.js')).benchStartupCommand(options)),
     );
   return program;
+}
+
+/** A vCPU's thread loads while this one does. */
+function startThreadFor({ host }: RunOptions): void {
+  if (isSurelyLocal(host)) prepareThread().catch(() => {}); // whoever takes it is told
 }
 
 /** What a command that runs a machine is told. */

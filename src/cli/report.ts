@@ -1,5 +1,5 @@
 import { writeFile } from '../host/write-file.js';
-import { localFlavour, softwareHost } from '../kvm/flavour.js';
+import { flavourName, softwareHost } from '../kvm/flavour.js';
 import type { MachineEnd } from '../machine/end.js';
 import type { ChosenHost } from './choose-host.js';
 
@@ -15,7 +15,7 @@ export interface Outcome {
 /** Where this process runs machines. */
 export const whereWeAre = (): Pick<Outcome, 'host' | 'flavour'> => ({
   host: softwareHost() ?? 'local',
-  flavour: localFlavour().flavour,
+  flavour: flavourName(),
 });
 
 /**

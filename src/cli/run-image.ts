@@ -1,9 +1,9 @@
 import { planMachine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
-import { chooseHost } from './choose-host.js';
+import { chooseHost, isSurelyLocal } from './choose-host.js';
 import { withFirmware } from './firmware.js';
 import { machineOptions, type RunOptions } from './run-options.js';
-import { type InHost, runThere } from './run-there.js';
+import type { InHost } from './run-there.js';
 import { screenshotFont } from './screenshot.js';
 
 /** A command that runs a machine: `run`, or one that watches it as well. */
@@ -20,10 +20,10 @@ export async function runImage(image: string, given: RunOptions, command: ImageC
   const machine = { ...machineOptions(image, options), ...command.machine };
   const font = await screenshotFont(options);
   // Bad input is told before any host is started. The local machine plans for itself.
-  if (options.host === 'local') return command.here(machine, options, font);
-  const { plan } = planMachine(machine);
-  const { host, why } = chooseHost(options.host, plan.isLinux);
+  const plan = isSurelyLocal(options.host) ? undefined : planMachine(machine).plan;
+  const { host, why } = chooseHost(options.host, plan?.isLinux ?? true);
   if (options.host === 'auto') process.stderr.write(`vmlaunch: host ${host}: ${why}\n`);
-  if (host === 'local') return command.here(machine, options, font);
+  if (host === 'local' || plan === undefined) return command.here(machine, options, font);
+  const { runThere } = await import('./run-there.js');
   return runThere(host, { image, plan, options, font, command });
 }

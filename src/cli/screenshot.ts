@@ -3,7 +3,6 @@ import { messageOf, VmError } from '../errors.js';
 import { writeFile } from '../host/write-file.js';
 import type { TextScreen } from '../machine/screen.js';
 import { FONT_BYTES, screenPng } from '../machine/screen-png.js';
-import { vgaFont } from '../setup/font.js';
 
 /** The options of a screenshot. */
 export interface ScreenshotOptions {
@@ -14,7 +13,10 @@ export interface ScreenshotOptions {
 /** The font for a screenshot: the file named, else a VGA's; undefined where none is wanted. @throws VmError */
 export async function screenshotFont({ screenshot, font }: ScreenshotOptions): Promise<Uint8Array | undefined> {
   if (screenshot === undefined) return undefined;
-  if (font === undefined) return await vgaFont((line) => void process.stderr.write(`vmlaunch: ${line}\n`));
+  if (font === undefined) {
+    const { vgaFont } = await import('../setup/font.js');
+    return vgaFont((line) => void process.stderr.write(`vmlaunch: ${line}\n`));
+  }
   const bytes = readFont(font);
   if (bytes.length === FONT_BYTES) return bytes;
   throw new VmError('OPTION_INVALID', `the font ${font} has ${bytes.length} bytes, not ${FONT_BYTES}`);

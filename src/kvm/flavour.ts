@@ -16,17 +16,22 @@ export interface LocalFlavour {
 
 /** @param root where to look in place of "/", for tests */
 export function localFlavour(root = '/'): LocalFlavour {
-  const cpu = readCpu(root);
-  const module = pickModule(root, cpu);
+  const module = pickModule(root);
   const parameters = { ...readParameters(root, 'kvm'), ...(module && readParameters(root, module)) };
-  if (!existsSync(join(root, 'dev/kvm'))) return { flavour: 'none', parameters, cpu };
-  return { flavour: module ?? 'unknown', parameters, cpu };
+  return { flavour: flavourName(root), parameters, cpu: readCpu(root) };
+}
+
+/** `localFlavour().flavour` alone: the rest takes milliseconds to read. */
+export function flavourName(root = '/'): LocalFlavour['flavour'] {
+  if (!existsSync(join(root, 'dev/kvm'))) return 'none';
+  return pickModule(root) ?? 'unknown';
 }
 
 /** Both vendors' modules may be built into a kernel; the one that matches the CPU works. */
-function pickModule(root: string, cpu: LocalFlavour['cpu']): Module | undefined {
+function pickModule(root: string): Module | undefined {
   const present = MODULES.filter((name) => existsSync(join(root, 'sys/module', name)));
   if (present.length <= 1) return present[0];
+  const cpu = readCpu(root);
   if (cpu.vmx && present.includes('kvm_intel')) return 'kvm_intel';
   if (cpu.svm && present.includes('kvm_amd')) return 'kvm_amd';
   return present[0];

@@ -7,7 +7,7 @@ import {
   KVM_INTERNAL_ERROR_EMULATION,
 } from '../kvm/abi/exits.js';
 import { describeExit } from '../kvm/exit-words.js';
-import { type LocalFlavour, localFlavour } from '../kvm/flavour.js';
+import { flavourName, type LocalFlavour } from '../kvm/flavour.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { instructionsAt, linearRip, modeOf } from './guest-code.js';
@@ -25,7 +25,7 @@ export function faultError(
   end: ThreadEnd & { reason: 'exit' | 'run-failed' },
   vcpu: StoppedVcpu,
   memory: GuestMemory,
-  flavour: LocalFlavour['flavour'] = localFlavour().flavour,
+  flavour: LocalFlavour['flavour'] = flavourName(),
 ): VmError {
   const { code, words, hint } = end.reason === 'exit' ? ofExit(end, vcpu, flavour) : ofFailedRun(end, vcpu);
   return new VmError(code, `vCPU ${vcpu.id}: ${words}, ${placeOf(vcpu, memory)}`, { hint });

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.js';
 import { KVM_EXIT_SHUTDOWN } from '../kvm/abi/exits.js';
 import type { Regs, Sregs } from '../kvm/abi/registers.js';
-import { localFlavour } from '../kvm/flavour.js';
+import { flavourName } from '../kvm/flavour.js';
 import type { KvmEvent } from '../kvm/trace-events.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import { RFLAGS_IF } from '../kvm/x86.js';
@@ -82,7 +82,7 @@ export function postMortem(
   threadEnd: ThreadEnd,
   output: PostMortem['output'],
   instance: StoppedInstance,
-  flavour = localFlavour().flavour,
+  flavour = flavourName(),
 ): PostMortem | undefined {
   const reason = reasonOf(end, threadEnd);
   if (reason === undefined) return undefined;

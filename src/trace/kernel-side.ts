@@ -1,5 +1,5 @@
 import { VmError } from '../errors.js';
-import { localFlavour } from '../kvm/flavour.js';
+import { flavourName } from '../kvm/flavour.js';
 import { KvmTrace } from '../kvm/trace.js';
 import type { KvmEvent } from '../kvm/trace-events.js';
 import type { HardwareExit } from './model.js';
@@ -32,7 +32,7 @@ export class KernelSide {
   /** Where it cannot be had: why, in words. */
   static open(): KernelSide | string {
     // Seen on Linux 6.18: it has the events, and never sends kvm_entry and kvm_exit.
-    if (localFlavour().flavour === 'kvm_pvm') return 'kvm_pvm does not tell the kernel’s trace of its exits';
+    if (flavourName() === 'kvm_pvm') return 'kvm_pvm does not tell the kernel’s trace of its exits';
     try {
       return new KernelSide(KvmTrace.open({ bufferKiB: BUFFER_KIB }));
     } catch (error) {

@@ -1,7 +1,7 @@
 import { KVM_EXIT_IO, KVM_EXIT_MMIO } from '../kvm/abi/exits.js';
 import type { RunPage } from '../kvm/exit.js';
 import { exitDetail, exitLabel } from '../kvm/exit-words.js';
-import { localFlavour } from '../kvm/flavour.js';
+import { flavourName } from '../kvm/flavour.js';
 import { native } from '../kvm/native.js';
 import type { ExitRing, RawExit } from '../machine/exit-ring.js';
 import { Machine } from '../machine/machine.js';
@@ -81,7 +81,7 @@ export class Recording {
     this.#sinks = sinks;
     this.#nsPerTick = 1e6 / machine.tscKhz;
     this.#code = new CodeBook(() => machine.memory);
-    const { flavour } = localFlavour();
+    const flavour = flavourName();
     this.#cpus = (machine.exitRings ?? []).map((ring) => new CpuReader(ring, new Returns(this.#code, flavour)));
     this.#timer = setInterval(() => this.drain(), DRAIN_MS);
     this.#timer.unref();

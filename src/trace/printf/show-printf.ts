@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { VmError } from '../../errors.js';
-import { localFlavour, softwareHost } from '../../kvm/flavour.js';
+import { flavourName, softwareHost } from '../../kvm/flavour.js';
 import { stampedAccesses } from '../guest-clock.js';
 import { ioQualification } from '../io-qualification.js';
 import type { ModeTimes } from '../model.js';
@@ -43,7 +43,7 @@ const wordsOf = ({ buffering, io }: Way, byTrap: boolean): string[] => [
  * @throws VmError as `runPrintf`
  */
 export async function showPrintf(guest: PrintfGuest, fd: number): Promise<PrintfResult> {
-  const { flavour } = localFlavour();
+  const flavour = flavourName();
   const byTrap = flavour === 'kvm_pvm'; // its SYSCALL does not leave ring 3
   const [first, ...others] = WAYS as [Way, ...Way[]];
   const shown = await runPrintf(guest, wordsOf(first, byTrap), fd, (run) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { Machine, type MachineOptions } from '../../../dist/index.js';
+import { keepThreadsReady, Machine, type MachineOptions } from '../../../dist/index.js';
 import { Vcpu } from '../../../dist/kvm/vcpu.js';
 import { Vm } from '../../../dist/kvm/vm.js';
 import type { Case, CaseContext } from '../case.js';
@@ -86,7 +86,9 @@ const TOUCHED_MIB = 4;
 /** Two that run, three that do not. */
 const MACHINES_A_ROUND = 5;
 
-async function leavesNothing({ guestImages, log }: CaseContext, rounds: number): Promise<void> {
+/** @param ready threads that wait for the next machine meanwhile */
+async function leavesNothing({ guestImages, log }: CaseContext, rounds: number, ready: number): Promise<void> {
+  await keepThreadsReady(ready);
   const ends = { image: bigImage(guestImages, 'hello', TOUCHED_MIB * MIB), ...FLAT };
   const idles = { image: bigImage(guestImages, 'halt-idle', TOUCHED_MIB * MIB), ...FLAT };
   const round = async (): Promise<void> => {
@@ -98,11 +100,13 @@ async function leavesNothing({ guestImages, log }: CaseContext, rounds: number):
   };
   const threads = statusField('Threads');
   await round(); // what Node makes once
+  await keepThreadsReady(ready);
   await threadsAreGone(threads);
   const before = held();
   const residentBefore = residentMib();
   const started = performance.now();
   for (let i = 0; i < rounds; i++) await round();
+  await keepThreadsReady(ready);
   await threadsAreGone(threads);
   const grown = residentMib() - residentBefore;
   log(`${rounds * MACHINES_A_ROUND} machines in ${Math.round(performance.now() - started)} ms`);
@@ -110,6 +114,9 @@ async function leavesNothing({ guestImages, log }: CaseContext, rounds: number):
   assert.deepEqual(held(), before);
   // Before any gc(): one in eight of the memory that the guests had would be more than this.
   assert.ok(grown < (rounds * MACHINES_A_ROUND * TOUCHED_MIB) / 8, `${grown} MiB more are resident`);
+  await keepThreadsReady(0);
+  await threadsAreGone(threads - ready);
+  assert.equal(statusField('Threads'), threads - ready);
 }
 
 interface Ending {
@@ -177,10 +184,12 @@ const endings: readonly Case[] = GUESTS.flatMap(({ image, flavours }) =>
 );
 
 /** The case that so many machines leave nothing behind. */
-const leaving = (machines: number, where: Pick<Case, 'flavours' | 'long' | 'timeoutS'>): Case => ({
+const leaving = (machines: number, where: Pick<Case, 'flavours' | 'long' | 'timeoutS'>, ready = 0): Case => ({
   ...where,
-  name: `${machines} machines leave no descriptor, thread, mapping, VM or memory, in whatever way they end`,
-  run: (context) => leavesNothing(context, machines / MACHINES_A_ROUND),
+  name: `${machines} machines leave no descriptor, thread, mapping, VM or memory, in whatever way they end${
+    ready === 0 ? '' : `; threads kept ready: ${ready}`
+  }`,
+  run: (context) => leavesNothing(context, machines / MACHINES_A_ROUND, ready),
 });
 
 async function stopsSoon(context: CaseContext, image: string): Promise<void> {
@@ -204,6 +213,7 @@ export const cases: readonly Case[] = [
   leaving(5, { flavours: ['vtx'], timeoutS: 600 }),
   leaving(20, { flavours: ['svm'], timeoutS: 600 }),
   leaving(100, { flavours: ['local'], timeoutS: 600 }),
+  leaving(50, { flavours: ['local', 'svm'], long: ['svm'], timeoutS: 1200 }, 2),
   leaving(500, { flavours: ['local', 'svm'], long: ['local', 'svm'], timeoutS: 3000 }),
   {
     name: 'stop() ends a guest that spins, also with interrupts off',
