@@ -8,7 +8,7 @@ import { KIND_TITLES, rateOf, ratioText, tickText, timeText } from './words.js';
 const MARGIN = 9;
 const ROW = 24;
 const AXIS = 26;
-/** Labels are right of what is in the left half, and left of the rest. */
+/** Words are right of what is in the left half, and left of the rest. */
 const HALF = 50;
 const MOST_TICKS_NARROW = 6;
 
@@ -49,7 +49,7 @@ export function chart(id: string, { kind, rows, gaps }: Group, options: ChartOpt
   const scale = scaleOf(rows);
   const title = html`<h2 id="${id}">${KIND_TITLES[kind]}</h2>`;
   const strips = rows.map((row, at) => strip(`${id}-${at}`, row, scale, options));
-  const axis = scale === undefined ? html`` : axisOf(scale, kind, options.unit);
+  const axis = scale === undefined ? html`` : axisOf(scale, options.unit);
   return html`<section class="logchart" aria-labelledby="${id}">${title}
 ${axis}${gaps.map(gapWords)}${strips}</section>\n`;
 }
@@ -78,12 +78,12 @@ function ticksOf({ from, to }: Scale): number[] {
   return Array.from({ length: to - from + 1 }, (_, at) => 10 ** (from + at));
 }
 
-function axisOf(scale: Scale, kind: BenchKind, unit: BenchUnit): Html {
+function axisOf(scale: Scale, unit: BenchUnit): Html {
   const ticks = ticksOf(scale);
   const isCrowded = ticks.length > MOST_TICKS_NARROW;
   const texts = ticks.map((tick, at) => {
     const css = isCrowded && at % 2 === 1 ? 'tick between' : 'tick';
-    return html`<text class="${css}" x="${percent(percentOf(tick, scale))}" y="16">${tickText(tick, unit, kind)}</text>`;
+    return html`<text class="${css}" x="${percent(percentOf(tick, scale))}" y="16">${tickText(tick, unit)}</text>`;
   });
   return html`<svg class="axis" height="${AXIS}" aria-hidden="true">${texts}</svg>\n`;
 }
@@ -127,9 +127,12 @@ function figureRow(figure: Figure, at: number, kind: BenchKind, scale: Scale, op
   const place = options.places.get(engine) ?? 0;
   const rate = rateOf(kind, cell, options.unit);
   const isLeft = x < HALF;
-  const times = reference === undefined ? '' : html`<tspan class="ratio">, ${ratioText(ratio)}</tspan>`;
-  const label = html`<text class="label${isLeft ? '' : ' before'}" x="${isLeft ? 12 : -12}" y="4"><tspan class="engine">${engine}</tspan> ${timeText(cell.median, options.unit, kind)}${rate === undefined ? '' : `, ${rate}`}${times}</text>`;
+  const end = isLeft ? to : from;
+  // An interval that reaches into the other half leaves no room behind it: the words are over it.
+  const beside = end < HALF === isLeft ? end : x;
+  const times = reference === undefined ? '' : `, ${ratioText(ratio)}`;
+  const label = html`<text class="label${isLeft ? '' : ' before'}" x="${isLeft ? 12 : -12}" y="4"><tspan class="engine">${engine}</tspan> ${timeText(cell.median, options.unit, kind)}<tspan class="more">${rate === undefined ? '' : `, ${rate}`}${times}</tspan></text>`;
   const bar = (css: string) =>
     html`<rect class="${css}" x="${percent(from)}" width="${percent(Math.max(0, to - from))}" y="${y - 3}" height="6"/>`;
-  return html`${bar(`interval m${place % MARKS}`)}<svg class="at" x="${percent(x)}" y="${y}">${markOf(place)}</svg><svg class="at" x="${percent(isLeft ? Math.max(x, to) : Math.min(x, from))}" y="${y}">${label}</svg>\n`;
+  return html`${bar(`interval m${place % MARKS}`)}<svg class="at" x="${percent(x)}" y="${y}">${markOf(place)}</svg><svg class="at" x="${percent(beside)}" y="${y}">${label}</svg>\n`;
 }

@@ -29,7 +29,7 @@ main { --m0: #0a66a8; --m1: #a3195b; --m2: #b06a00; --m3: #04795a; --m4: #6b4fc0
 .method { max-width: 80em; margin: 0 0 10px; }
 @media screen and (max-width: 720px) {
   .engines { columns: 1; }
-  .logchart .ratio, .logchart .between { display: none; }
+  .logchart .more, .logchart .between { display: none; }
   .logchart .tick { font-size: 11px; }
   .wide td { flex: 1 1 9.5em; }
 }

@@ -44,10 +44,9 @@ export function timeText(value: number, unit: BenchUnit, kind?: BenchKind): stri
 }
 
 /** A power of ten of a time, for an axis: "10 µs". */
-export function tickText(value: number, unit: BenchUnit, kind: BenchKind): string {
+export function tickText(value: number, unit: BenchUnit): string {
   const digits = (scaledValue: number): string => grouped(Number(scaledValue.toPrecision(1)));
-  if (unit === 'instructions') return scaled(value, COUNTS, digits);
-  return kind === 'boot' ? `${digits(value / NS_PER_MS)} ms` : scaled(value, TIMES, digits);
+  return scaled(value, unit === 'instructions' ? COUNTS : TIMES, digits);
 }
 
 /** What goes through a serial port that takes so long for a byte; undefined where time is no time. */
