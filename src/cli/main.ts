@@ -112,10 +112,12 @@ function commands(done: (status: number) => void): Command {
       'measure hardware virtualization against software emulation: the same guest on every engine that is here',
     )
     .addOption(
-      new Option('--suite <suite>', 'all workloads, those of a kind, or one of each').choices(SUITES).default('all'),
+      new Option('--suite <suite>', 'all workloads, those of a kind, or one of each kind')
+        .choices(SUITES)
+        .default('all'),
     )
-    .option('--engines <names>', 'by comma: native, kvm, qemu-kvm, qemu-tcg (default: all)')
-    .option('--workloads <names>', 'by comma: names, or cpu, exits, serial (default: all)')
+    .option('--engines <names>', 'by comma: native, kvm, qemu-kvm, qemu-tcg, bochs, v86 (default: all)')
+    .option('--workloads <names>', 'by comma: names, or cpu, exits, serial, boot (default: all)')
     .option('--budget <seconds>', 'what all may take', '120')
     .option('--json <file>', 'write all samples as JSON')
     .option('--html <file>', 'write it as a page, with charts')

@@ -2,7 +2,7 @@
 import { type Html, html } from '../../trace/html/escape.js';
 import type { BenchKind, BenchUnit } from '../result.js';
 import type { Figure, Gap, Group, Row } from './figures.js';
-import { KIND_TITLES, rateOf, ratioText, tickText, timeText } from './words.js';
+import { hasInterval, KIND_TITLES, rateOf, ratioText, tickText, timeText } from './words.js';
 
 /** Of the chart's width, left and right of the axis: a name of a tick has room there. */
 const MARGIN = 9;
@@ -112,17 +112,17 @@ function gapWords({ engine, outcome, why }: Gap): Html {
 
 function spoken({ engine, cell, ratio, reference }: Figure, kind: BenchKind, unit: BenchUnit): Html {
   const times = reference === undefined ? 'the reference' : `${ratioText(ratio)} the reference`;
-  const { low, high } = cell.interval;
-  const [median, from, to] = [cell.median, low, high].map((value) => timeText(value, unit, kind));
-  return html`${engine}: ${median ?? ''}, between ${from ?? ''} and ${to ?? ''}; ${times}. `;
+  const time = (value: number): string => timeText(value, unit, kind);
+  const between = hasInterval(cell) ? `, between ${time(cell.interval.low)} and ${time(cell.interval.high)}` : '';
+  return html`${engine}: ${time(cell.median)}${between}; ${times}. `;
 }
 
 /** Interval and mark, and beside them in words what they are. */
 function figureRow(figure: Figure, at: number, kind: BenchKind, scale: Scale, options: ChartOptions): Html {
   const { engine, cell, ratio, reference } = figure;
   const x = percentOf(cell.median, scale);
-  const from = percentOf(cell.interval.low, scale);
-  const to = percentOf(cell.interval.high, scale);
+  const { low, high } = hasInterval(cell) ? cell.interval : { low: cell.median, high: cell.median };
+  const [from, to] = [percentOf(low, scale), percentOf(high, scale)];
   const y = at * ROW + ROW / 2;
   const place = options.places.get(engine) ?? 0;
   const rate = rateOf(kind, cell, options.unit);

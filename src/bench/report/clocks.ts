@@ -1,7 +1,7 @@
 /** Whether the guest's clock and the host's say the same of how long each workload took. */
 import type { BenchEngine, BenchKind, BenchResult, BenchUnit } from '../result.js';
 import { median, medianInterval } from '../statistics.js';
-import { shareText } from './words.js';
+import { hasInterval, shareText } from './words.js';
 
 /**
  * A workload whose guest's clock went by more than this faster or slower than in the engine's other workloads, with its
@@ -13,12 +13,10 @@ export interface ClockCheck {
   readonly engine: string;
   /** Undefined: there are too few workloads or samples to compare. */
   readonly agrees: boolean | undefined;
-  /** "agree within 0.4 %; …": of the two clocks. */
+  /** Of the two clocks: "agree within 0.4 %; …". */
   readonly words: string;
 }
 
-/** Fewer samples have no interval worth the name. */
-const LEAST_SAMPLES = 3;
 /** Workloads that are named, those with the greatest difference; further ones are counted. */
 const MOST_NAMED = 3;
 
@@ -26,6 +24,7 @@ interface Rate {
   readonly workload: string;
   /** Ticks of the guest's TSC in one of the result's unit, of each sample. */
   readonly values: readonly number[];
+  readonly hasInterval: boolean;
 }
 
 /** Of each engine with a figure. A boot has no begin in the guest, and is left out. */
@@ -40,7 +39,13 @@ export function checkClocks({ engines, workloads, unit }: BenchResult): ClockChe
 function ratesOf({ cells }: BenchEngine, kinds: ReadonlyMap<string, BenchKind>): Rate[] {
   return Object.entries(cells).flatMap(([workload, cell]) => {
     if (cell.outcome !== 'measured' || kinds.get(workload) === 'boot') return [];
-    return [{ workload, values: cell.samples.map(({ guestTicks, host }) => guestTicks / host) }];
+    return [
+      {
+        workload,
+        values: cell.samples.map(({ guestTicks, host }) => guestTicks / host),
+        hasInterval: hasInterval(cell),
+      },
+    ];
   });
 }
 
@@ -48,11 +53,11 @@ function verdict(rates: readonly Rate[], unit: BenchUnit): Omit<ClockCheck, 'eng
   const rate = median(rates.map(({ values }) => median(values)));
   const ticks = `${rate.toPrecision(3)} ticks of the guest's TSC ${unit === 'ns' ? 'a nanosecond' : 'an instruction'}`;
   if (rate === 0) return { agrees: false, words: "disagree: the guest's clock stood still" };
-  const judged = rates.filter(({ values }) => values.length >= LEAST_SAMPLES);
+  const judged = rates.filter((one) => one.hasInterval);
   if (judged.length < 2) {
     return {
       agrees: undefined,
-      words: `not checked: it takes two workloads with ${LEAST_SAMPLES} rounds each; ${ticks}`,
+      words: `not checked: it takes two workloads with three rounds each; ${ticks}`,
     };
   }
   const differences = judged.map(({ workload, values }) => {
@@ -63,8 +68,11 @@ function verdict(rates: readonly Rate[], unit: BenchUnit): Omit<ClockCheck, 'eng
   const most = Math.max(...differences.map(({ share }) => Math.abs(share)));
   const off = differences.filter(({ isOff }) => isOff).sort((a, b) => Math.abs(b.share) - Math.abs(a.share));
   if (off.length === 0) {
-    const noise = most > MOST_DIFFERENCE ? ', which is within their noise' : '';
-    return { agrees: true, words: `agree within ${shareText(most)}${noise}; ${ticks}` };
+    const words =
+      most > MOST_DIFFERENCE
+        ? `differ by up to ${shareText(most)}, which is their noise`
+        : `agree within ${shareText(most)}`;
+    return { agrees: true, words: `${words}; ${ticks}` };
   }
   const places = off.slice(0, MOST_NAMED).map(({ workload, share }) => {
     return `${workload} (the guest's ran ${shareText(Math.abs(share))} ${share > 0 ? 'faster' : 'slower'})`;

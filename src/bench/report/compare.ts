@@ -2,6 +2,7 @@
 import type { BenchCell, BenchEngine, BenchKind, BenchResult, BenchWorkload, MeasuredCell } from '../result.js';
 import { bootstrapInterval, type Interval } from '../statistics.js';
 import { referenceOf, timesOf } from './figures.js';
+import { hasInterval } from './words.js';
 
 /** A fact in which the two differ. */
 export interface Difference {
@@ -48,8 +49,6 @@ export interface Comparison {
   readonly onlyIn: { readonly a: readonly string[]; readonly b: readonly string[] };
 }
 
-/** Fewer samples have no interval worth the name. */
-const LEAST_SAMPLES = 3;
 /** What arithmetic may add: where time is a count, samples that do not differ have an interval without any width. */
 const ROUNDING = 1e-9;
 
@@ -157,7 +156,7 @@ function changeOf(cells: readonly MeasuredCell[], statistic: (medians: readonly 
 }
 
 function verdictOf(cells: readonly MeasuredCell[], { low, high }: Interval): Verdict {
-  if (cells.some(({ samples }) => samples.length < LEAST_SAMPLES)) return 'too few rounds';
+  if (!cells.every(hasInterval)) return 'too few rounds';
   if (low > 1 + ROUNDING) return 'slower';
   return high < 1 - ROUNDING ? 'faster' : 'no difference';
 }

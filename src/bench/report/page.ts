@@ -6,7 +6,7 @@ import { type ChartOptions, chart, legendMark, markDefinitions } from './chart.j
 import { checkClocks } from './clocks.js';
 import { type Figure, type Figures, figuresOf, type Group, placeOf, type Row, ratioInterval } from './figures.js';
 import { PAGE_STYLES } from './page-styles.js';
-import { factsOf, intervalText, KIND_TITLES, rateOf, ratioText, timeText } from './words.js';
+import { factsOf, hasInterval, intervalText, KIND_TITLES, rateOf, ratioText, timeText } from './words.js';
 
 const TITLE = 'Hardware virtualization against software emulation';
 
@@ -76,11 +76,15 @@ function figuresTable(group: Group, { engines, unit }: BenchResult, { notes }: F
 function figureCell({ cell, ratio, reference }: Figure, kind: Group['kind'], unit: BenchResult['unit']): Html {
   const time = (value: number): string => timeText(value, unit, kind);
   const rate = rateOf(kind, cell, unit);
-  const times =
+  const isCertain = hasInterval(cell) && (reference === undefined || hasInterval(reference));
+  const lines = [
+    ...(hasInterval(cell) ? [intervalText(cell.interval, time)] : ['too few rounds for an interval']),
+    ...(rate === undefined ? [] : [rate]),
     reference === undefined
       ? 'reference'
-      : `${ratioText(ratio)} (${intervalText(ratioInterval(reference, cell), ratioText)})`;
-  return html`<div class="figure"><b>${time(cell.median)}</b><span>${intervalText(cell.interval, time)}</span>${rate === undefined ? '' : html`<span>${rate}</span>`}<span>${times}</span></div>`;
+      : `${ratioText(ratio)}${isCertain ? ` (${intervalText(ratioInterval(reference, cell), ratioText)})` : ''}`,
+  ];
+  return html`<div class="figure"><b>${time(cell.median)}</b>${lines.map((line) => html`<span>${line}</span>`)}</div>`;
 }
 
 function clockTable(result: BenchResult): Html {

@@ -63,9 +63,15 @@ export function rateOf(kind: BenchKind, { median }: MeasuredCell, unit: BenchUni
 export const ratioText = (ratio: number): string =>
   `${ratio < LEAST_WRITTEN_OUT ? ratio.toExponential(2) : threeDigits(ratio)}×`;
 
-/** Half of the interval's width as a share: "±2.1 %"; nothing where one sample says nothing of it. */
-export function spreadText({ median, interval, samples }: MeasuredCell): string {
-  if (samples.length < 2) return '';
+const LEAST_SAMPLES = 3;
+
+/** Fewer samples have no interval worth the name. */
+export const hasInterval = ({ samples }: MeasuredCell): boolean => samples.length >= LEAST_SAMPLES;
+
+/** Half of the interval's width as a share: "±2.1 %"; nothing where there is none. */
+export function spreadText(cell: MeasuredCell): string {
+  if (!hasInterval(cell)) return '';
+  const { median, interval } = cell;
   return `±${shareText((interval.high - interval.low) / 2 / median)}`;
 }
 

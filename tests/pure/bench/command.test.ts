@@ -12,6 +12,25 @@ function bench(...argv: readonly string[]) {
   return spawnSync(process.execPath, [BIN, 'bench', ...argv], { encoding: 'utf8', env });
 }
 
+describe('vmlaunch bench', () => {
+  it.each([
+    [['--suite', 'none'], /^vmlaunch: option '--suite <suite>' argument 'none' is invalid\. [^\n]*, boot, quick\.\n$/],
+    [['--engines', 'kvm,none'], /^vmlaunch: --engines none: there is no such engine\. Known: native, kvm, [^\n]*\n$/],
+    [['--workloads', 'exits.none'], /^vmlaunch: --workloads exits\.none: there is no such workload in the suite all\./],
+    [
+      ['--suite', 'serial', '--workloads', 'cpu'],
+      /^vmlaunch: --workloads cpu: there is no such workload in the suite serial\. Known: serial\.bytes; [^\n]*\n$/,
+    ],
+    [['--budget', 'long'], /^vmlaunch: --budget long is no number\.\n$/],
+    [['--compare', 'a.json'], /^vmlaunch: --compare takes two files, not 1\. [^\n]*\n$/],
+    [['--compare', '/nowhere/a.json', 'b.json'], /^vmlaunch: \/nowhere\/a\.json cannot be read: [^\n]*\n$/],
+    [['--compare', BIN, BIN], /vmlaunch\.cjs is no result of vmlaunch bench\. [^\n]*\n$/],
+  ])('refuses %o in one line, before any host', (argv, says) => {
+    const { status, stdout, stderr } = bench(...argv, '--host', 'svm');
+    expect([status, stdout, stderr]).toEqual([2, '', expect.stringMatching(says)]);
+  });
+});
+
 describe('vmlaunch bench exit', () => {
   it.each([
     [['--rounds', '6'], '--rounds 6 is not a whole number of at least 7'],

@@ -39,6 +39,8 @@ export interface MadeUp {
   readonly engines?: readonly string[];
   /** All times are so many times as long. */
   readonly factor?: number;
+  /** Samples of each cell. Default 9. */
+  readonly rounds?: number;
   /** Whether samples differ by up to this share. Default 0.04. */
   readonly noise?: number;
   readonly host?: Partial<BenchHost>;
@@ -62,7 +64,7 @@ export function madeUpBench(options: MadeUp = {}): BenchResult {
     unit,
     budgetS: 120,
     elapsedS: 98.7,
-    rounds: 9,
+    rounds: options.rounds ?? 9,
     workloads,
     engines: engines.map((name) => madeUpEngine(name, workloads, options)),
   };
@@ -70,11 +72,11 @@ export function madeUpBench(options: MadeUp = {}): BenchResult {
 
 function madeUpEngine(name: string, workloads: readonly BenchWorkload[], options: MadeUp): BenchEngine {
   const next = random(name.length);
-  const { factor = 1, noise = 0.04, clockRate = () => 1, why = 'ring 3 of Linux cannot do it' } = options;
+  const { factor = 1, rounds = 9, noise = 0.04, clockRate = () => 1, why = 'ring 3 of Linux cannot do it' } = options;
   const cells = workloads.map((workload): readonly [string, BenchCell] => {
     const ns = TIMES[name]?.[MADE_UP_WORKLOADS.findIndex((known) => known.name === workload.name)] ?? 0;
     if (ns === 0) return [workload.name, { outcome: 'unsupported', why }];
-    const samples = Array.from({ length: 9 }, () => {
+    const samples = Array.from({ length: rounds }, () => {
       const host = ns * factor * (1 + (noise * next(1000)) / 1000);
       const ticks = host * 3 * clockRate(name, workload.name);
       return { count: Math.max(1, Math.round(20e6 / ns)), host, guestTicks: workload.kind === 'boot' ? 0 : ticks };

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { benchMarkdown } from '../../../src/bench/report/markdown.js';
 import { benchTable, type TableOptions } from '../../../src/cli/bench-table.js';
 import { plainOptionsOf } from '../../../src/cli/pen.js';
+import { random } from '../boot/bzimage.js';
 import { type MadeUp, madeUpBench } from './made-up-result.js';
 
 const PLAIN: TableOptions = { columns: 80, colour: false, ascii: false };
@@ -14,6 +15,12 @@ const block = (text: string, start: string): string[] => {
   const end = lines.findIndex((line, index) => index > at && !line.startsWith('  '));
   return lines.slice(at, end);
 };
+
+/** Of a clock that goes differently at each look: from half to once and a half as fast. */
+function noisyRate(): () => number {
+  const next = random(3);
+  return () => 0.5 + next(1000) / 1000;
+}
 
 describe('the table of bench', () => {
   it('has for each workload a figure of each engine, its interval, and its ratio to the reference', () => {
@@ -73,6 +80,12 @@ describe('the table of bench', () => {
     expect(text.match(/needs/g)).toHaveLength(1);
   });
 
+  it('has no interval of two rounds', () => {
+    const text = table({ engines: ['kvm', 'qemu-tcg'], rounds: 2 });
+    expect(block(text, 'cpu.integer')[2]).toMatch(/^ {2}qemu-tcg +9\.10 ns {14}3\.71× /);
+    expect(text).not.toContain('±');
+  });
+
   it('of nothing measured has the reasons alone', () => {
     const text = table({ engines: ['v86'], workloads: [{ name: 'cpu.unknown', kind: 'processor', shows: 'nothing' }] });
     expect(text).toContain('cpu.unknown  nothing\n  no figure: v86 [1]\n');
@@ -100,8 +113,10 @@ describe('the table of bench', () => {
     });
     expect(text).toContain("  kvm     agree within 0.0 %; 3.00 ticks of the guest's TSC a nanosecond\n");
     expect(text).toContain("! v86     disagree: cpu.integer (the guest's ran 20 % slower); else 3.00 ticks");
+    const noisy = table({ engines: ['kvm'], clockRate: noisyRate() });
+    expect(noisy).toMatch(/^ {2}kvm {2}differ by up to \d+ %, which is their noise; \d\.\d\d ticks/m);
     const alone = table({ engines: ['kvm'], workloads: madeUpBench().workloads.slice(0, 1) });
-    expect(alone).toContain('  kvm  not checked: it takes two workloads with 3 rounds each; 3.00 ticks');
+    expect(alone).toContain('  kvm  not checked: it takes two workloads with three rounds each; 3.00 ticks');
     expect(table({ engines: ['kvm'], clockRate: () => 0 })).toContain("! kvm  disagree: the guest's clock stood still");
   });
 
