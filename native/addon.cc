@@ -118,19 +118,23 @@ Napi::Value IoctlFd(const Napi::CallbackInfo& info) {
 struct RunData {
   int fd;
   double* ticks;  // in the buffer that the function refers to; null where no time is taken
+  const kvm_coalesced_mmio_ring* ring;
 };
 
-napi_value RunResult(napi_env env, int status) {
-  if (status == 0) return nullptr;
+constexpr kvm_coalesced_mmio_ring kNoRing = {};
+
+napi_value RunResult(napi_env env, int status, const kvm_coalesced_mmio_ring* ring = &kNoRing) {
+  if (status == 0 && ring->first == ring->last) return nullptr;
   napi_value result = nullptr;
-  napi_create_int32(env, -errno, &result);
+  napi_create_int32(env, status == 0 ? 1 : -errno, &result);
   return result;
 }
 
 napi_value Run(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
-  return RunResult(env, ioctl(static_cast<RunData*>(data)->fd, KVM_RUN, 0));
+  const auto* run = static_cast<RunData*>(data);
+  return RunResult(env, ioctl(run->fd, KVM_RUN, 0), run->ring);
 }
 
 napi_value RunTimed(napi_env env, napi_callback_info info) {
@@ -140,7 +144,7 @@ napi_value RunTimed(napi_env env, napi_callback_info info) {
   const uint64_t before = __rdtsc();
   const int status = ioctl(run->fd, KVM_RUN, 0);
   *run->ticks += static_cast<double>(__rdtsc() - before);
-  return RunResult(env, status);
+  return RunResult(env, status, run->ring);
 }
 
 napi_value RunRecording(napi_env env, napi_callback_info info) {
@@ -168,8 +172,9 @@ double* Ticks(const Napi::CallbackInfo& info, size_t index) {
 }
 
 Napi::Value MakeRun(const Napi::CallbackInfo& info) {
-  if (info[1].IsNull()) return RunFunction(info, Run, new RunData{Fd(info), nullptr});
-  return RunFunction(info, RunTimed, new RunData{Fd(info), Ticks(info, 1)});
+  const auto* ring = info[2].IsNull() ? &kNoRing : reinterpret_cast<kvm_coalesced_mmio_ring*>(Bytes(info, 2).data);
+  if (info[1].IsNull()) return RunFunction(info, Run, new RunData{Fd(info), nullptr, ring});
+  return RunFunction(info, RunTimed, new RunData{Fd(info), Ticks(info, 1), ring});
 }
 
 Napi::Value MakeRecordingRun(const Napi::CallbackInfo& info) {

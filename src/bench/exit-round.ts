@@ -36,7 +36,7 @@ class CountedPort implements Registers {
   coldEndNs = 0;
 
   constructor(
-    readonly context: { ended: boolean },
+    readonly context: { attention: boolean },
     cold: number,
     readonly warm: number,
   ) {
@@ -54,7 +54,7 @@ class CountedPort implements Registers {
 
   #next(): void {
     if (!this.#isCold) {
-      this.context.ended = true;
+      this.context.attention = true;
       return;
     }
     this.coldEndNs = native.monotonicNs();
@@ -95,7 +95,9 @@ function makeContext(vcpu: Vcpu, ring: SharedArrayBuffer | undefined): LoopConte
     otherExit: () => {
       throw new VmError('EXIT_UNHANDLED', describeExit(vcpu.page));
     },
-    ended: false,
+    carryOutWrites: () => {},
+    attention: false,
+    attend: () => false,
   };
 }
 
@@ -106,8 +108,8 @@ function makeContext(vcpu: Vcpu, ring: SharedArrayBuffer | undefined): LoopConte
  */
 function acquaintCounter(): void {
   for (let i = 0; i < 25; i++) {
-    const port = new CountedPort({ ended: false }, 2, 2);
-    while (!port.context.ended) port.write(0, i);
+    const port = new CountedPort({ attention: false }, 2, 2);
+    while (!port.context.attention) port.write(0, i);
   }
 }
 

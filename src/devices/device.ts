@@ -10,6 +10,16 @@ export interface Registers {
   write(offset: number, value: number, size: number): void;
 }
 
+/**
+ * A device that lets writes to some of its registers come late, many at once, before the next other access. They leave
+ * the interrupt line alone: `settle` follows that access, and sets it.
+ */
+export interface TakesLateWrites {
+  /** Carries out the first `count` of the values, all written to one register. */
+  writeLate(offset: number, values: Uint32Array, count: number): void;
+  settle(): void;
+}
+
 /** An interrupt line, level-triggered as seen by the device: it stays as set. Setting the same level twice is free. */
 export interface InterruptLine {
   set(level: boolean): void;
@@ -18,6 +28,8 @@ export interface InterruptLine {
 /** Where a device's output bytes go (a serial line's far end, the debug console). */
 export interface ByteSink {
   write(byte: number): void;
+  /** The first `count` of the values, a byte each. */
+  writeAll(values: Uint32Array, count: number): void;
 }
 
 /** Where a device's input bytes come from: bounded, filled by another thread. */

@@ -11,7 +11,7 @@
  * LSR and MSR (factory tests). All registers are a byte wide: the bus must split wider accesses (range of width 1).
  */
 import { bytes, type StructOf, struct, u8 } from '../memory/struct.js';
-import type { ByteSink, ByteSource, InterruptLine, Registers } from './device.js';
+import type { ByteSink, ByteSource, InterruptLine, Registers, TakesLateWrites } from './device.js';
 
 /** Register offsets; with DLAB set, 0 and 1 are the divisor latch. */
 const RBR_THR = 0;
@@ -101,7 +101,7 @@ export const uartState = struct({
   fifo: bytes(FIFO_BYTES),
 });
 
-export class Uart implements Registers {
+export class Uart implements Registers, TakesLateWrites {
   constructor(
     private readonly state: StructOf<typeof uartState>,
     private readonly irq: InterruptLine,
@@ -159,6 +159,24 @@ export class Uart implements Registers {
         state.scr = value;
         break;
     }
+  }
+
+  /** To THR, or to the divisor latch in its place: no other write may be late. */
+  writeLate(_offset: number, values: Uint32Array, count: number): void {
+    const { state } = this;
+    if ((state.lcr & LCR_DLAB) !== 0) {
+      state.divisorLow = values[count - 1] ?? 0;
+      return;
+    }
+    if (this.#loopback) for (let i = 0; i < count; i++) this.#loopBack(values[i] ?? 0);
+    else this.out.writeAll(values, count);
+    state.thrEmptyPending = 1;
+  }
+
+  /** As #transmit for each byte, but for the line: a driver that sent them without a look gets one edge for all. */
+  settle(): void {
+    if ((this.state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
+    this.#updateInterrupt();
   }
 
   /**
@@ -246,13 +264,12 @@ export class Uart implements Registers {
   }
 
   #transmit(byte: number): void {
-    const { state } = this;
     // The write ends the THR-empty interrupt; it comes again at once, for the byte has gone by then. The line falls
     // between the two: a driver that never reads IIR gets its edge for each byte.
-    if ((state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
+    if ((this.state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
     if (this.#loopback) this.#loopBack(byte);
     else this.out.write(byte);
-    state.thrEmptyPending = 1;
+    this.state.thrEmptyPending = 1;
     this.#updateInterrupt();
   }
 

@@ -4,57 +4,104 @@ import { kvmCoalescedMmio, kvmCoalescedMmioRing } from './abi/run.js';
 const PAGE_SIZE = 4096;
 const FIRST = kvmCoalescedMmioRing.fields.first.offset / 4;
 const LAST = kvmCoalescedMmioRing.fields.last.offset / 4;
+const ENTRIES = kvmCoalescedMmioRing.size / 4;
 const ENTRY = kvmCoalescedMmio.fields;
+const ENTRY_WORDS = kvmCoalescedMmio.size / 4;
+const ADDRESS = ENTRY.physAddr.offset / 4;
+const LENGTH = ENTRY.len.offset / 4;
+const IS_PIO = ENTRY.pio.offset / 4;
+const DATA = ENTRY.data.offset / 4;
 /** Entries that fit behind the ring's header (KVM_COALESCED_MMIO_MAX): one less than this may wait. */
 export const KVM_COALESCED_MMIO_MAX = Math.floor((PAGE_SIZE - kvmCoalescedMmioRing.size) / kvmCoalescedMmio.size);
 
-/**
- * One write that KVM kept back.
- * @param address a port, or a guest-physical address (below 2^52)
- * @param length 1, 2, 4 or 8 bytes
- * @param dataOffset where the bytes are in `CoalescedRing.view`, until the call returns
- */
-export type CoalescedWrite = (address: number, length: number, dataOffset: number, isPio: boolean) => void;
+/** From `Vcpu.makeRun`'s function in place of undefined: KVM_RUN made an exit, and writes wait in the ring. */
+export const WRITES_WAIT = 1;
+
+/** Writes in a row, of one width to one place, that KVM kept back. The ring makes one, and uses it again. */
+export interface CoalescedWrites {
+  /** A port, or a guest-physical address (below 2^52). */
+  address: number;
+  isPio: boolean;
+  /** 1, 2, 4 or 8 bytes. */
+  length: number;
+  count: number;
+  /** The first `count` are what was written, oldest first; of 8 bytes the low half. */
+  readonly values: Uint32Array;
+}
 
 /**
  * The ring of coalesced writes (KVM API 4.116). A VM has one, which every vCPU's mapping shows: where there are
  * several vCPUs, whoever drains holds a lock.
  */
 export class CoalescedRing {
-  readonly view: DataView;
-  readonly #indices: Uint32Array;
+  readonly bytes: Uint8Array;
+  readonly #words: Uint32Array;
+  readonly #writes: CoalescedWrites = {
+    address: 0,
+    isPio: false,
+    length: 0,
+    count: 0,
+    values: new Uint32Array(KVM_COALESCED_MMIO_MAX),
+  };
 
   /** @param run a vCPU's mapping (`vcpu.page.bytes`) */
   constructor(run: Uint8Array) {
     const start = run.byteOffset + KVM_COALESCED_MMIO_PAGE_OFFSET * PAGE_SIZE;
-    this.view = new DataView(run.buffer, start, PAGE_SIZE);
-    this.#indices = new Uint32Array(run.buffer, start, kvmCoalescedMmioRing.size / 4);
+    this.bytes = new Uint8Array(run.buffer, start, PAGE_SIZE);
+    this.#words = new Uint32Array(run.buffer, start, PAGE_SIZE / 4);
   }
 
   get isEmpty(): boolean {
-    return Atomics.load(this.#indices, FIRST) === Atomics.load(this.#indices, LAST);
+    return Atomics.load(this.#words, FIRST) === Atomics.load(this.#words, LAST);
   }
 
-  /** Hands over every write that waits, oldest first, also those that come meanwhile. Returns how many. */
-  drain(write: CoalescedWrite): number {
-    let first = Atomics.load(this.#indices, FIRST);
-    let count = 0;
-    while (first !== Atomics.load(this.#indices, LAST)) {
-      this.#give(kvmCoalescedMmioRing.size + first * kvmCoalescedMmio.size, write);
-      first = first + 1 === KVM_COALESCED_MMIO_MAX ? 0 : first + 1;
-      // KVM may overwrite the entry from here on.
-      Atomics.store(this.#indices, FIRST, first);
-      count++;
+  /** Changes with each write that comes or is taken. */
+  get position(): number {
+    return Atomics.load(this.#words, FIRST) * KVM_COALESCED_MMIO_MAX + Atomics.load(this.#words, LAST);
+  }
+
+  /**
+   * Hands over every write that waits, oldest first, also those that come meanwhile. What was handed over stands in the
+   * ring until `carryOut` returns: while it is not empty, not all has been done.
+   */
+  drain(carryOut: (writes: CoalescedWrites) => void): void {
+    const words = this.#words;
+    for (let first = Atomics.load(words, FIRST); first !== Atomics.load(words, LAST); ) {
+      first = this.#take(first, Atomics.load(words, LAST));
+      carryOut(this.#writes);
+      // KVM may overwrite the entries from here on.
+      Atomics.store(words, FIRST, first);
     }
-    return count;
   }
 
-  #give(at: number, write: CoalescedWrite): void {
-    const address = at + ENTRY.physAddr.offset;
-    const low = this.view.getUint32(address, true);
-    const high = this.view.getUint32(address + 4, true);
-    const length = this.view.getUint32(at + ENTRY.len.offset, true);
-    const isPio = this.view.getUint32(at + ENTRY.pio.offset, true) !== 0;
-    write(high * 0x100000000 + low, length, at + ENTRY.data.offset, isPio);
+  /** Reads the writes in a row that begin at entry `first`; returns the entry after them. */
+  #take(first: number, last: number): number {
+    const words = this.#words;
+    const writes = this.#writes;
+    const { values } = writes;
+    let at = ENTRIES + first * ENTRY_WORDS;
+    const low = words[at + ADDRESS] ?? 0;
+    const high = words[at + ADDRESS + 1] ?? 0;
+    const length = words[at + LENGTH] ?? 0;
+    const isPio = words[at + IS_PIO] ?? 0;
+    const mask = length < 4 ? (1 << (8 * length)) - 1 : -1;
+    let entry = first;
+    let count = 0;
+    do {
+      values[count++] = (words[at + DATA] ?? 0) & mask;
+      entry = entry + 1 === KVM_COALESCED_MMIO_MAX ? 0 : entry + 1;
+      at = ENTRIES + entry * ENTRY_WORDS;
+    } while (
+      entry !== last &&
+      words[at + ADDRESS] === low &&
+      words[at + LENGTH] === length &&
+      words[at + IS_PIO] === isPio &&
+      words[at + ADDRESS + 1] === high
+    );
+    writes.address = high * 0x100000000 + low;
+    writes.isPio = isPio !== 0;
+    writes.length = length;
+    writes.count = count;
+    return entry;
   }
 }

@@ -21,8 +21,9 @@ export interface Native {
   /**
    * A function that calls KVM_RUN on the vCPU's descriptor: it gives undefined, or the negative errno (-4: EINTR),
    * and never throws. With `ticks`, eight bytes seen as a double, the TSC ticks spent inside are added up there.
+   * With `ring`, a page of coalesced writes, it gives 1 where it made an exit and writes wait in the ring.
    */
-  makeRun(vcpuFd: number, ticks: Uint8Array | null): () => number | undefined;
+  makeRun(vcpuFd: number, ticks: Uint8Array | null, ring: Uint8Array | null): () => number | undefined;
   /**
    * The same, recording each exit: `page` is the vCPU's mapped kvm_run, `ring` an `ExitRing`'s memory.
    */

@@ -32,6 +32,7 @@ import {
 import { kvmRun } from './abi/run.js';
 import { kvmDeviceAttr, kvmEnableCap } from './abi/vm.js';
 import { call, callBuffer, callFd, decodeList, encodeList, getStruct, setStruct } from './call.js';
+import type { CoalescedRing } from './coalesced.js';
 import { RunPage } from './exit.js';
 import { Fd, type FdHandle, OwnedFd } from './fd.js';
 import { native } from './native.js';
@@ -111,9 +112,10 @@ export class Vcpu {
    * The function that the vCPU's loop calls: KVM_RUN (KVM API 4.10). It gives undefined, or the negative errno
    * (-4, EINTR: kicked), and never throws; after `close` it must not be called.
    * @param ticks eight bytes seen as a double, to which the TSC ticks spent inside are added
+   * @param ring of coalesced writes: where it made an exit and some wait there, it gives WRITES_WAIT
    */
-  makeRun(ticks: Uint8Array | null = null): () => number | undefined {
-    return native.makeRun(this.#fd.number, ticks);
+  makeRun(ticks: Uint8Array | null = null, ring?: CoalescedRing): () => number | undefined {
+    return native.makeRun(this.#fd.number, ticks, ring?.bytes ?? null);
   }
 
   /**

@@ -40,6 +40,15 @@ class Sender implements ByteSink {
     if (this.ring.wordWanted) this.#sendWord();
   }
 
+  writeAll(values: Uint32Array, count: number): void {
+    let done = this.ring.pushValues(values, 0, count);
+    while (done < count) {
+      if (!this.#pushWhenThereIsRoom(values[done++] ?? 0)) return;
+      done += this.ring.pushValues(values, done, count);
+    }
+    if (this.ring.wordWanted) this.#sendWord();
+  }
+
   #pushWhenThereIsRoom(byte: number): boolean {
     this.#sendWord();
     do {
@@ -64,6 +73,15 @@ class OneAtATime implements ByteSink {
     this.lock.acquire();
     try {
       this.sender.write(byte);
+    } finally {
+      this.lock.release();
+    }
+  }
+
+  writeAll(values: Uint32Array, count: number): void {
+    this.lock.acquire();
+    try {
+      this.sender.writeAll(values, count);
     } finally {
       this.lock.release();
     }

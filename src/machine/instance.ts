@@ -1,6 +1,7 @@
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
-import { KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
+import { KVM_CAP_COALESCED_PIO, KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
+import { CoalescedRing } from '../kvm/coalesced.js';
 import { filterCpuid, type ParavirtFeatures } from '../kvm/cpuid.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
@@ -17,6 +18,7 @@ import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './cont
 import type { ExitRing } from './exit-ring.js';
 import { IdleWatch } from './idle-watch.js';
 import { KvmCounters } from './kvm-counters.js';
+import { LateWritesWatch } from './late-writes-watch.js';
 import { furnish, loadSegments, mapFirmware } from './load.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
@@ -81,6 +83,7 @@ export class Instance {
   readonly #pc: Pc;
   readonly #screen: ScreenReader;
   readonly #idleWatch: IdleWatch;
+  readonly #lateWrites: LateWritesWatch | undefined;
   readonly #trace: KvmTrace | undefined;
   #resolveEnded: (end: ThreadEnd) => void = () => {};
   #end: ThreadEnd | undefined;
@@ -114,6 +117,7 @@ export class Instance {
         () => this.#kick(),
         () => this.stop({ reason: 'halted' }),
       );
+      this.#lateWrites = this.#watchLateWrites();
       this.#load(options.plan);
     } catch (error) {
       this.#release();
@@ -142,6 +146,7 @@ export class Instance {
   stop(end: ThreadEnd = { reason: 'stopped' }): void {
     this.#end ??= end;
     this.activity.end();
+    this.#lateWrites?.end();
     for (const { control } of this.cpus) control.requestStop();
     this.#kick();
     if (this.#threadsLeft === 0) return;
@@ -176,6 +181,11 @@ export class Instance {
       this.#inputWaits = undefined;
       this.inputArrived();
     }, OFFER_INPUT_AGAIN_MS);
+  }
+
+  /** Console output was taken, so many bytes at once. */
+  outputTaken(bytes: number): void {
+    this.#lateWrites?.outputTaken(bytes);
   }
 
   /** What the text screen shows now. */
@@ -242,13 +252,26 @@ export class Instance {
     if (boot !== undefined) enter(boot.vcpu, plan.entry);
   }
 
+  /** Where exits are looked at one by one, each must be there: then KVM writes none down. */
+  #watchLateWrites(): LateWritesWatch | undefined {
+    const { kvm, exitRings, hops, breakOn } = this.#options;
+    const [boot] = this.cpus;
+    const isWatched = exitRings !== undefined || hops !== undefined || breakOn.length > 0;
+    if (boot === undefined || isWatched || kvm.checkExtension(KVM_CAP_COALESCED_PIO) === 0) return undefined;
+    const ring = new CoalescedRing(boot.vcpu.page.bytes);
+    return new LateWritesWatch(this.#vm, ring, this.#pc.latePorts, () => this.#kick());
+  }
+
   #mainThreadPc(): Pc {
     const { console, ramBytes } = this.#options;
     const wiring: PcWiring = {
       vm: this.#vm,
       memory: this.memory,
       // The main thread only hands input to UART and keyboard: nothing it does there sends output or ends the machine.
-      console: { write: (byte) => void console.outputRing.push(byte) },
+      console: {
+        write: (byte) => void console.outputRing.push(byte),
+        writeAll: (values, count) => void console.outputRing.pushValues(values, 0, count),
+      },
       input: {
         next: () => console.inputRing.shift(),
         get ready() {
@@ -287,6 +310,7 @@ export class Instance {
       output: console.outputRing.buffer,
       input: console.inputRing.buffer,
       timed,
+      lateWrites: this.#lateWrites !== undefined,
       breakOn,
       exitRing: exitRings?.[index]?.buffer,
       hops: index === 0 ? hops : undefined,
@@ -319,6 +343,7 @@ export class Instance {
       this.#endedBy = cpu;
     }
     if (this.#threadsLeft > 0) return this.stop();
+    this.#lateWrites?.end();
     clearInterval(this.#haltCheck);
     this.#pc.stopTimers();
     running.delete(this);

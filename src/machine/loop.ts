@@ -1,4 +1,5 @@
 import { KVM_EXIT_INTR, KVM_EXIT_IO, KVM_EXIT_MMIO } from '../kvm/abi/exits.js';
+import { WRITES_WAIT } from '../kvm/coalesced.js';
 import {
   EXIT_REASON_WORD,
   IO_COUNT_WORD,
@@ -12,7 +13,7 @@ import { LOG_DATA, LOGGED_EXITS, logEnd, logMemoryIo, logOther, logPortIo } from
 
 /** Everything that the loop touches. */
 export interface LoopContext {
-  /** KVM_RUN: undefined, or the negative errno. */
+  /** KVM_RUN: undefined; or the negative errno; or WRITES_WAIT, where it made an exit too. */
   readonly run: () => number | undefined;
   readonly page: RunPage;
   readonly pio: Bus;
@@ -23,10 +24,14 @@ export interface LoopContext {
   readonly log: Uint32Array;
   /** Called where KVM_RUN returned with an error, EINTR (a kick) for one. Returns whether to go on. */
   interrupted(errno: number): boolean;
+  /** Called before an exit is handled, where writes came before it that KVM wrote down. */
+  carryOutWrites(): void;
   /** Called for every exit that is not port I/O or MMIO. Returns whether to go on. */
   otherExit(): boolean;
-  /** Set by a device that ends the machine. */
-  ended: boolean;
+  /** Set where something is to be done once the exit has been handled. */
+  attention: boolean;
+  /** Does that. Returns whether to go on. */
+  attend(): boolean;
 }
 
 // This module's own constants: an imported one is looked up anew by every unoptimized instruction that names it.
@@ -54,8 +59,8 @@ export function makeLoop(context: LoopContext): () => void {
   const { words, bytes } = page;
   const round = (): boolean => {
     for (let i = 0; i < EXITS_OF_A_ROUND; i++) {
-      const errno = run();
-      if (errno !== undefined && !goOnAfter(context, errno)) return end(context, i - 1);
+      const result = run();
+      if (result !== undefined && !goOnAfter(context, result)) return end(context, i - 1);
       const reason = words[REASON] ?? 0;
       counts[reason] = (counts[reason] ?? 0) + 1;
       const entry = i & LOG_INDEX;
@@ -71,7 +76,7 @@ export function makeLoop(context: LoopContext): () => void {
           logPortIo(log, entry, page);
         }
       } else if (!otherThanPortIo(context, reason, entry)) return end(context, i);
-      if (context.ended === true) return complete(context, i);
+      if (context.attention === true && !context.attend()) return complete(context, i);
     }
     return true;
   };
@@ -80,9 +85,18 @@ export function makeLoop(context: LoopContext): () => void {
   };
 }
 
-/** KVM_RUN was interrupted, and made no exit: goes on until one is made. Returns false where the vCPU is to end. */
-function goOnAfter(context: LoopContext, errno: number | undefined): boolean {
-  for (let again = errno; again !== undefined; again = context.run()) if (!context.interrupted(-again)) return false;
+/**
+ * KVM_RUN was interrupted, and made no exit: goes on until one is made. Or it made one after writes that wait: those are
+ * carried out. Returns false where the vCPU is to end.
+ */
+function goOnAfter(context: LoopContext, result: number): boolean {
+  for (let again: number | undefined = result; again !== undefined; again = context.run()) {
+    if (again === WRITES_WAIT) {
+      context.carryOutWrites();
+      return true;
+    }
+    if (!context.interrupted(-again)) return false;
+  }
   return true;
 }
 

@@ -290,6 +290,7 @@ export class Machine {
 
   #onOutput(chunk: Uint8Array): void {
     this.#outputBytes += chunk.length;
+    this.#instance.outputTaken(chunk.length);
     this.#lastOutputMs = performance.now();
     this.#panic.see(chunk);
     if (!this.#panic.seen) return;

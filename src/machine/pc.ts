@@ -19,6 +19,7 @@ import { ACPI_TABLES_START, ramRanges } from '../memory/map.js';
 import { struct } from '../memory/struct.js';
 import { Board, boardBuffer, type Placed, type Placement } from './board.js';
 import { Bus } from './bus.js';
+import { type LatePorts, lateWritesCell } from './late-writes.js';
 import { Timers, timerCells } from './timers.js';
 
 // Where the PC's devices are: the standard places of a PC, and QEMU's for its own devices.
@@ -42,6 +43,7 @@ export interface PcMemory {
   /** Levels of the ISA interrupt lines, as KVM was told last. */
   readonly levels: SharedArrayBuffer;
   readonly timers: SharedArrayBuffer;
+  readonly lateWrites: SharedArrayBuffer;
   readonly cpus: number;
   /** What a firmware is told, in shared memory; absent where there is none. */
   readonly fwCfg?: readonly FwCfgItem[];
@@ -64,6 +66,7 @@ export const makePcMemory = (cpus: number, files?: readonly FwCfgFile[]): PcMemo
   board: boardBuffer(),
   levels: new SharedArrayBuffer(ISA_INTERRUPTS),
   timers: timerCells(),
+  lateWrites: lateWritesCell(),
   cpus,
   ...(files && { fwCfg: fwCfgItems(withAcpi(files, cpus), cpus).map(shared) }),
 });
@@ -212,6 +215,11 @@ export class Pc {
       { ...range, start: PCI.address, registers: (d) => d.address },
       { ...range, start: PCI.data, registers: (d) => d.data },
     );
+  }
+
+  /** Whose writes may come late: the UART's transmitter holding register. */
+  get latePorts(): readonly LatePorts[] {
+    return [{ port: COM1.port, size: 1, ...this.#uart }];
   }
 
   /** What of text memory the screen shows. From any thread. */

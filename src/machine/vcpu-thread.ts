@@ -15,6 +15,7 @@ import { makeSender } from './console-sender.js';
 import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { finishRecording } from './exit-recorder.js';
 import { Hops, TimedBus } from './hops.js';
+import { LateWrites } from './late-writes.js';
 import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { Pc, type PcMemory } from './pc.js';
@@ -41,6 +42,8 @@ export interface VcpuJob {
   readonly input: SharedArrayBuffer;
   /** Whether the time inside KVM_RUN is taken. */
   readonly timed: boolean;
+  /** Whether KVM may write down writes to the PC's `latePorts`. */
+  readonly lateWrites: boolean;
   /** `MachineOptions.breakOn`. */
   readonly breakOn: readonly string[];
   /** Where exits are recorded: an `ExitRing`'s buffer. */
@@ -69,6 +72,7 @@ const timedSink = (sink: ByteSink, hops: Hops): ByteSink => ({
     sink.write(byte);
     hops.mark('consoleLeft');
   },
+  writeAll: (values, count) => sink.writeAll(values, count),
 });
 
 /** One vCPU: its devices, its loop, and what the main thread wants of it. */
@@ -77,6 +81,8 @@ class VcpuThread {
   readonly #vcpu: Vcpu;
   readonly #context: LoopContext;
   readonly #exitRing: SharedArrayBuffer | undefined;
+  readonly #lateWrites: LateWrites | undefined;
+  #isEnding = false;
   #metBreak: string | undefined;
   #end: ThreadEnd = { reason: 'stopped' };
 
@@ -116,6 +122,7 @@ class VcpuThread {
       },
     });
     this.#exitRing = job.exitRing;
+    if (job.lateWrites) this.#lateWrites = new LateWrites(this.#vcpu.page.bytes, pc.latePorts, job.pc.lateWrites);
     this.#context = {
       run: this.#makeRun(job),
       page: this.#vcpu.page,
@@ -124,8 +131,13 @@ class VcpuThread {
       counts: byReason,
       log: exitLog,
       interrupted: (errno) => this.#interrupted(errno),
+      carryOutWrites: () => {
+        this.#lateWrites?.carryOut();
+        this.#context.attention = true;
+      },
       otherExit: () => this.#otherExit(),
-      ended: false,
+      attention: false,
+      attend: () => this.#attend(),
     };
   }
 
@@ -133,7 +145,7 @@ class VcpuThread {
     const { insideTicks } = this.#control;
     const run = this.#exitRing
       ? this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing), insideTicks)
-      : this.#vcpu.makeRun(timed ? insideTicks : null);
+      : this.#vcpu.makeRun(timed ? insideTicks : null, this.#lateWrites?.ring);
     if (breakOn.length === 0) return run;
     const met = makeBreakTest(breakOn, this.#vcpu, new GuestMemory(ram));
     return () => {
@@ -170,6 +182,7 @@ class VcpuThread {
         message: error instanceof Error ? (error.stack ?? error.message) : messageOf(error),
       };
     } finally {
+      this.#takeLateWrites();
       fields.endTicks = native.rdtsc();
       if (this.#exitRing) finishRecording(this.#exitRing, this.#vcpu.page, fields.endTicks);
       fields.endNs = native.monotonicNs();
@@ -179,9 +192,22 @@ class VcpuThread {
 
   #endWith(end: ThreadEnd): void {
     // The first end counts: a guest may go on writing to the port.
-    if (this.#context.ended) return;
-    this.#context.ended = true;
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#context.attention = true;
     this.#end = end;
+  }
+
+  #attend(): boolean {
+    this.#lateWrites?.settle();
+    this.#context.attention = this.#isEnding;
+    return !this.#isEnding;
+  }
+
+  /** Where no exit follows that would take them. */
+  #takeLateWrites(): void {
+    this.#lateWrites?.carryOut();
+    this.#lateWrites?.settle();
   }
 
   #interrupted(errno: number): boolean {
@@ -191,6 +217,7 @@ class VcpuThread {
       this.#end = { reason: 'run-failed', errno };
       return false;
     }
+    this.#takeLateWrites();
     this.#vcpu.page.immediateExit = 0;
     // Read after immediateExit is cleared: a stop that comes later sets it again, and kicks.
     if (this.#isStopped) return false;

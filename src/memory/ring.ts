@@ -57,6 +57,16 @@ export class ByteRing {
     return count;
   }
 
+  /** Appends those of `values` from `from` to `to` that there is room for, a byte each; returns how many. Producer only. */
+  pushValues(values: Uint32Array, from: number, to: number): number {
+    const head = Atomics.load(this.#indices, HEAD);
+    const room = this.#bytes.length - ((head - Atomics.load(this.#indices, TAIL)) >>> 0);
+    const count = Math.min(room, to - from);
+    for (let i = 0; i < count; i++) this.#bytes[(head + i) & this.#mask] = values[from + i] ?? 0;
+    Atomics.store(this.#indices, HEAD, (head + count) | 0);
+    return count;
+  }
+
   /** The next byte, or -1 where there is none. Consumer only. */
   shift(): number {
     const tail = Atomics.load(this.#indices, TAIL);

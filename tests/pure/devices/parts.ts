@@ -28,6 +28,10 @@ export class RecordedBytes implements ByteSink {
     this.bytes.push(byte);
   }
 
+  writeAll(values: Uint32Array, count: number): void {
+    for (const value of values.subarray(0, count)) this.write(value);
+  }
+
   get text(): string {
     return Buffer.from(this.bytes).toString('latin1');
   }

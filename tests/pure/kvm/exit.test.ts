@@ -144,7 +144,9 @@ describe('CoalescedRing', () => {
 
   function drain(ring: CoalescedRing): unknown[] {
     const writes: unknown[] = [];
-    ring.drain((address, length, at, isPio) => writes.push([address, length, ring.view.getUint8(at), isPio]));
+    ring.drain(({ address, length, isPio, count, values }) =>
+      writes.push([address, length, [...values.subarray(0, count)], isPio]),
+    );
     return writes;
   }
 
@@ -156,32 +158,66 @@ describe('CoalescedRing', () => {
     setIndices(end, 1);
     expect(ring.isEmpty).toBe(false);
     expect(drain(ring)).toEqual([
-      [0x3f8, 1, 0x41, true],
-      [0x100000000, 1, 0x42, false],
+      [0x3f8, 1, [0x41], true],
+      [0x100000000, 1, [0x42], false],
     ]);
     expect(page.view.getUint32(RING, true)).toBe(1);
     expect(ring.isEmpty).toBe(true);
     expect(drain(ring)).toEqual([]);
   });
 
+  it('hands over at once what was written in a row in one width to one place', () => {
+    const writes = [
+      { physAddr: 0x3f8n, len: 1, pio: 1, data: Uint8Array.of(0x80, 0xee) }, // KVM clears no byte beyond the length
+      { physAddr: 0x3f8n, len: 1, pio: 1, data: Uint8Array.of(0xff) },
+      { physAddr: 0x3f8n, len: 2, pio: 1, data: Uint8Array.of(0x34, 0x92, 0xee) },
+      { physAddr: 0x3f8n, len: 2, pio: 0, data: Uint8Array.of(1, 0) },
+      { physAddr: 0x1_0000_03f8n, len: 2, pio: 0, data: Uint8Array.of(2, 0) },
+      { physAddr: 0x1_0000_03f8n, len: 4, pio: 0, data: Uint8Array.of(0xff, 0xff, 0xff, 0xff) },
+    ];
+    writes.forEach((write, index) => {
+      page.bytes.set(encode(kvmCoalescedMmio, write), RING + 8 + 24 * index);
+    });
+    setIndices(0, writes.length);
+    expect(drain(new CoalescedRing(page.bytes))).toEqual([
+      [0x3f8, 1, [0x80, 0xff], true],
+      [0x3f8, 2, [0x9234], true],
+      [0x3f8, 2, [1], false],
+      [0x1000003f8, 2, [2], false],
+      [0x1000003f8, 4, [0xffffffff], false],
+    ]);
+  });
+
   it('holds 170 entries, and gives every one of a full ring', () => {
     expect(KVM_COALESCED_MMIO_MAX).toBe(170);
     for (let i = 0; i < KVM_COALESCED_MMIO_MAX; i++) put(i, 0x3f8n, 1, i);
     setIndices(5, 4);
-    expect(drain(new CoalescedRing(page.bytes)).length).toBe(169);
+    const given = [...Array(165).keys()].map((i) => i + 5).concat([0, 1, 2, 3]);
+    expect(drain(new CoalescedRing(page.bytes))).toEqual([[0x3f8, 1, given, true]]);
   });
 
-  it('gives also what comes while it drains, and frees an entry only after it was read', () => {
+  it('gives also what comes while it drains, and frees an entry only after it was carried out', () => {
     const ring = new CoalescedRing(page.bytes);
     put(0, 1n, 1, 1);
     put(1, 2n, 1, 2);
     setIndices(0, 1);
     const seen: number[] = [];
-    const count = ring.drain((address) => {
+    ring.drain(({ address }) => {
       seen.push(address);
       expect(page.view.getUint32(RING, true)).toBe(address - 1);
+      expect(ring.isEmpty).toBe(false);
       setIndices(address - 1, 2);
     });
-    expect([count, seen]).toEqual([2, [1, 2]]);
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it('shows by its position that a write came, or was taken', () => {
+    const ring = new CoalescedRing(page.bytes);
+    const positions = new Set([ring.position]);
+    setIndices(0, 1);
+    positions.add(ring.position);
+    setIndices(1, 1);
+    positions.add(ring.position);
+    expect(positions.size).toBe(3);
   });
 });

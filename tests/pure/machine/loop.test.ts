@@ -40,7 +40,9 @@ function runOver(steps: readonly Step[], change: Partial<LoopContext> = {}): voi
     log: new Uint32Array(EXIT_LOG_WORDS),
     interrupted: () => next <= steps.length,
     otherExit: () => false,
-    ended: false,
+    carryOutWrites: () => void calls.push(['carry out', 0, 0]),
+    attention: false,
+    attend: () => false,
     ...change,
   };
   makeLoop(context)();
@@ -113,7 +115,7 @@ describe('makeLoop', () => {
     const registers = {
       read: () => 0,
       write: () => {
-        context.ended = true;
+        context.attention = true;
       },
     };
     pio.add({ name: 'end', start: PORT, size: 1, width: 1 }, registers);

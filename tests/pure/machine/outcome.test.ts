@@ -110,7 +110,9 @@ function loopOver(exitReason: number, exit: Exit = ARMS[exitReason] ?? {}): Loop
       end = otherExitEnd(page);
       return false;
     },
-    ended: false,
+    carryOutWrites: () => {},
+    attention: false,
+    attend: () => false,
   })();
   return { calls, end, page };
 }

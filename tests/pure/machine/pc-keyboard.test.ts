@@ -13,7 +13,7 @@ function makePc() {
   const wiring = {
     vm: { irqLine: (irq: number, level: number) => void lines.push(`${irq}=${level}`) },
     memory: new GuestMemory([]),
-    console: { write: nothing },
+    console: { write: nothing, writeAll: nothing },
     input: { next: () => -1, ready: false },
     ends: { end: nothing },
     wakeTimers: nothing,

@@ -1,0 +1,95 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import {
+  DATA_READY,
+  FCR,
+  FIFO_ON,
+  IER,
+  IER_THRI,
+  IIR,
+  LCR,
+  LSR,
+  MCR,
+  MCR_LOOP,
+  MCR_OUT2,
+  RX,
+  TX,
+  uartRig,
+} from './uart-rig.js';
+
+const DLAB = 0x80;
+const IIR_THRE = 0xc2;
+const IIR_NONE = 0xc1;
+
+let { irq, out, uart, read, write, drain } = uartRig();
+
+beforeEach(() => {
+  ({ irq, out, uart, read, write, drain } = uartRig());
+  write(FCR, FIFO_ON);
+});
+
+/** What the machine does: the writes that wait, then the access before which they came, then the line. */
+function late(text: string, access: () => unknown = () => {}): unknown {
+  uart.writeLate(TX, Uint32Array.from(Buffer.from(text, 'latin1')), text.length);
+  const value = access();
+  uart.settle();
+  return value;
+}
+
+describe('late writes to the transmitter', () => {
+  it('are sent in order, before what is written after them', () => {
+    write(TX, 0x30);
+    late('123', () => write(TX, 0x34));
+    expect(out.text).toBe('01234');
+  });
+
+  it('go where the divisor latch access bit says, and so does the byte after it', () => {
+    write(LCR, DLAB);
+    late('AB', () => write(LCR, 0));
+    late('c');
+    write(LCR, DLAB);
+    expect([out.text, read(RX)]).toEqual(['c', 0x42]);
+  });
+
+  it('in loopback come back', () => {
+    write(MCR, MCR_LOOP);
+    late('loop');
+    expect([read(LSR) & DATA_READY, drain(), out.text]).toEqual([1, 'loop', '']);
+  });
+
+  it('of more than the FIFO holds are all sent: the line is endlessly fast', () => {
+    late('x'.repeat(169));
+    expect(out.bytes.length).toBe(169);
+  });
+});
+
+describe('the interrupt of late writes', () => {
+  beforeEach(() => {
+    write(MCR, MCR_OUT2);
+    write(IER, IER_THRI);
+  });
+
+  it('comes once for all of them, to a driver that does not read IIR', () => {
+    expect([irq.level, irq.edges]).toEqual([true, 1]);
+    late('burst');
+    expect([irq.level, irq.edges]).toEqual([true, 2]);
+  });
+
+  it('is found in IIR by a driver that reads it after them, and makes no edge then', () => {
+    expect(read(IIR)).toBe(IIR_THRE);
+    expect(irq.level).toBe(false);
+    expect(late('burst', () => read(IIR))).toBe(IIR_THRE);
+    expect([irq.level, irq.edges, read(IIR)]).toEqual([false, 1, IIR_NONE]);
+  });
+
+  it('comes after another access than that of IIR', () => {
+    read(IIR);
+    late('burst', () => read(LSR));
+    expect([irq.level, irq.edges]).toEqual([true, 2]);
+  });
+
+  it('does not come where the driver turns it off after them', () => {
+    read(IIR);
+    late('last', () => write(IER, 0));
+    expect([irq.level, irq.edges]).toEqual([false, 1]);
+  });
+});
