@@ -10,7 +10,7 @@ import {
 import { sharedBuffer } from '../kvm/shared-buffer.js';
 import type { IrqRoute, Vm } from '../kvm/vm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
-import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE } from '../memory/map.js';
+import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE, MIB } from '../memory/map.js';
 import type { RamPiece } from '../memory/ram.js';
 
 /** Gives a fresh VM its memory slots and what every PC has in the kernel: PIC, I/O APIC, local APICs, PIT. */
@@ -64,6 +64,12 @@ export function mapFirmware(vm: Vm, memory: GuestMemory, firmware: Firmware, slo
   vm.setUserMemoryRegion({ slot, flags: KVM_MEM_READONLY, guestPhysAddr: start, view });
   return { start, size, buffer, offset: 0 };
 }
+
+/** An image so large is a system: it will touch most of its RAM sooner or later. */
+const SYSTEM_BYTES = 4 * MIB;
+
+export const usesMuchRam = ({ segments }: BootPlan): boolean =>
+  segments.reduce((sum, { bytes }) => sum + bytes.length, 0) >= SYSTEM_BYTES;
 
 /** Copies a plan's segments into guest memory. @throws VmError GUEST_ADDRESS_INVALID where one is outside RAM */
 export function loadSegments(memory: GuestMemory, { segments }: BootPlan): void {

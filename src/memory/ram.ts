@@ -7,6 +7,8 @@ const LARGE_PAGE = 2 * MIB;
 /** A WebAssembly memory ends at 4 GiB; up to 2 MiB of it go into the alignment. */
 const MAX_PIECE = 4 * GIB - LARGE_PAGE;
 const MADV_DONTNEED = 4;
+const MADV_HUGEPAGE = 14;
+const EINVAL = 22;
 
 /** One piece of guest RAM: a part of a shared buffer, and where the guest sees it. Clonable to another thread. */
 export interface RamPiece {
@@ -39,6 +41,20 @@ function makePiece(start: number, size: number): RamPiece {
   const address = native.addressOf(new Uint8Array(buffer, 0, 1));
   const offset = (((start - address) % LARGE_PAGE) + LARGE_PAGE) % LARGE_PAGE;
   return { start, size, buffer, offset };
+}
+
+/**
+ * Asks for pages of 2 MiB, which the host gives as it can: a guest that will use much of its RAM then makes a fault for
+ * each 2 MiB, where it would make one for each 4 KiB. One that touches a few pages would wait for 2 MiB of zeros each.
+ */
+export function wantLargePages(pieces: readonly RamPiece[]): void {
+  for (const { buffer, offset, size } of pieces) {
+    try {
+      native.madvise(new Uint8Array(buffer, offset, size), MADV_HUGEPAGE);
+    } catch (error) {
+      if ((error as { errno?: number }).errno !== EINVAL) throw error; // a kernel that has none
+    }
+  }
 }
 
 /** Gives the pages back to the host; what was in them is zero afterwards. No guest may run on them. */
