@@ -41,7 +41,7 @@ export class MachineEngine implements Pick<Engine, 'name' | 'probe' | 'launch'> 
   }
 }
 
-function failureOf(end: MachineEnd): string {
+export function failureOf(end: MachineEnd): string {
   if (end.reason !== 'error') return `ended: ${end.reason}`;
   return end.error instanceof VmError ? end.error.message : messageOf(end.error);
 }

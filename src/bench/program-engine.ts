@@ -128,7 +128,7 @@ class GrowingFile {
   }
 }
 
-function killGroup({ pid }: ChildProcess): void {
+export function killGroup({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {
     process.kill(-pid, 'SIGKILL');
@@ -138,7 +138,7 @@ function killGroup({ pid }: ChildProcess): void {
 }
 
 /** What it complained of last, for a message of one line. */
-function lastLine(complaint: string): string {
+export function lastLine(complaint: string): string {
   const line = complaint
     .trim()
     .split('\n')

@@ -18,12 +18,12 @@ interface Needs {
   readonly places: readonly string[];
 }
 
-const MODULES = '/usr/lib/x86_64-linux-gnu/qemu';
+export const QEMU_MODULES = '/usr/lib/x86_64-linux-gnu/qemu';
 const QEMU: Needs = {
   packages: ['qemu-system-x86', 'seabios'],
   places: [
     '/usr/bin/qemu-system-x86_64',
-    `${MODULES}/accel-tcg-x86_64.so`,
+    `${QEMU_MODULES}/accel-tcg-x86_64.so`,
     ...['linuxboot_dma.bin', 'pvh.bin', 'kvmvapic.bin', 'qboot.rom'].map((name) => `/usr/share/qemu/${name}`),
     '/usr/share/seabios/bios-256k.bin',
   ],
@@ -38,7 +38,13 @@ const BOCHS: Needs = {
     '/lib/terminfo/x/xterm',
   ],
 };
-const NEEDS: Readonly<Record<string, Needs>> = { 'qemu-kvm': QEMU, 'qemu-tcg': QEMU, bochs: BOCHS };
+const QEMU_USER: Needs = { packages: ['qemu-user-static'], places: ['/usr/bin/qemu-x86_64-static'] };
+const NEEDS: Readonly<Record<string, Needs>> = {
+  'qemu-kvm': QEMU,
+  'qemu-tcg': QEMU,
+  'qemu-user': QEMU_USER,
+  bochs: BOCHS,
+};
 
 const RESULT_INSIDE = '/work/result.json';
 /** What the host's start and the last launch may take beyond the budget, which is the suite's alone. */
@@ -67,7 +73,7 @@ export async function benchInside(
     const status = await runInHost({
       kind,
       argv: ['bench', '--host', 'local', '--no-text', '--json', RESULT_INSIDE, ...argv],
-      env: { QEMU_MODULE_DIR: MODULES },
+      env: { QEMU_MODULE_DIR: QEMU_MODULES },
       upload: await filesFor(engines, progress),
       download: [{ inside: RESULT_INSIDE, outside }],
       // On vtx the same clock and an input that has ended make a run repeat; its seconds are counted in instructions.
@@ -84,8 +90,8 @@ export async function benchInside(
   }
 }
 
-/** An engine whose packages cannot be had is left out, and says so inside. */
-async function filesFor(engines: readonly EngineName[], progress: (line: string) => void): Promise<HostFile[]> {
+/** What engines of these names need. An engine whose packages cannot be had is left out, and says so inside. */
+export async function filesFor(engines: readonly string[], progress: (line: string) => void): Promise<HostFile[]> {
   const needs = new Set(engines.flatMap((name) => NEEDS[name] ?? []));
   const files: HostFile[] = [];
   for (const { packages: names, places } of needs) {
@@ -99,7 +105,7 @@ async function filesFor(engines: readonly EngineName[], progress: (line: string)
   return [...new Map(files.map((file) => [file.path, file])).values()];
 }
 
-async function noInput(): Promise<Readable> {
+export async function noInput(): Promise<Readable> {
   const input = Readable.from([]).resume();
   await finished(input);
   return input;

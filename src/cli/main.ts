@@ -6,6 +6,7 @@ import { exitStatusOfError } from '../machine/end.js';
 import { prepareThread } from '../machine/threads.js';
 import type { BenchExitOptions } from './bench.js';
 import type { MeasureOptions } from './bench-here.js';
+import type { BenchLevelsOptions } from './bench-levels.js';
 import type { BenchSuiteOptions } from './bench-suite.js';
 import { HOSTS, isSurelyLocal } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
@@ -43,8 +44,6 @@ function commands(done: (status: number) => void): Command {
     // Options behind `bench exit` are those of `exit`, where `bench` has such ones too.
     .enablePositionalOptions()
     .exitOverride()
-    // What follows a subcommand's name is its own: else the --json of `bench exit` would be that of `bench`.
-    .enablePositionalOptions()
     .configureOutput({ outputError: () => {} });
   const run = program.command('run').description('start a kernel or flat image; the terminal is its serial console');
   withRunOptions(run).action(async (image: string, options: RunOptions) => {
@@ -143,6 +142,17 @@ function commands(done: (status: number) => void): Command {
     .action(async (options: BenchExitOptions) => {
       const { benchExitCommand } = await import('./bench.js');
       done(await benchExitCommand(options));
+    });
+  bench
+    .command('levels')
+    .description('the same program at each level of virtualization: natively, in a JVM, a container, a VM, an emulator')
+    .option('--budget <seconds>', 'what the rounds may take, and a start (but 60 or more)', '60')
+    .option('--json <file>', 'write all samples as JSON')
+    .addOption(host('where to measure: on the local KVM where it runs Linux, or all of it in a software host'))
+    .addOption(new Option('--guest <directory>').hideHelp())
+    .action(async (options: BenchLevelsOptions) => {
+      const { benchLevels } = await import('./bench-levels.js');
+      done(await benchLevels(options));
     });
   bench
     .command('startup')

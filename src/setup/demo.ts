@@ -23,7 +23,7 @@ export type DemoMode = 'shell' | 'demo';
  * cryptomgr.notests and the initcalls left out save most of the start on a software CPU: self-tests of ciphers,
  * parsing of certificates, tracing tables. panic=-1 resets at once, so that a broken guest ends.
  */
-const KERNEL_ARGUMENTS = [
+export const KERNEL_ARGUMENTS = [
   'console=ttyS0',
   'quiet',
   'cryptomgr.notests',

@@ -34,6 +34,7 @@ const SYSTEM_ONLY: ReadonlySet<string> = new Set(['g++', 'gcc', 'libc6-dev', 'ma
 const FILES: Readonly<Record<string, readonly string[]>> = {
   'busybox-static': ['/bin/busybox', '/usr/bin/busybox', '/sbin/busybox'],
   'qemu-system-x86': ['/usr/bin/qemu-system-x86_64'],
+  'qemu-user-static': ['/usr/bin/qemu-x86_64-static'],
   bochs: ['/usr/bin/bochs-bin'],
   'bochs-term': ['/usr/lib/x86_64-linux-gnu/bochs/plugins/libbx_term_gui.so'],
   seabios: ['/usr/share/seabios/bios.bin', '/usr/share/qemu/bios.bin'],

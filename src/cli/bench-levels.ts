@@ -1,0 +1,167 @@
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { Writable } from 'node:stream';
+import { LEVELS, LEVELS_SCHEMA, type LevelEngineName, type LevelsResult } from '../bench/levels/levels.js';
+import { type LevelEngine, measureLevels } from '../bench/levels/measure.js';
+import { runInHost } from '../host/forward.js';
+import type { HostKind } from '../host/kind.js';
+import { writeFile } from '../host/write-file.js';
+import { native } from '../kvm/native.js';
+import { filesFor, noInput, QEMU_MODULES } from './bench-inside.js';
+import {
+  containerEngine,
+  type EngineParts,
+  javaEngine,
+  machineEngine,
+  nativeEngine,
+  qemuSystemEngine,
+  qemuUserEngine,
+  unmeasuredEngine,
+} from './bench-levels-engines.js';
+import { levelsTable } from './bench-levels-table.js';
+import { chooseHost, type HostName } from './choose-host.js';
+import { numberOf } from './image-options.js';
+import { guestIn, levelsGuest } from './levels-guest.js';
+import { plainOptionsOf } from './pen.js';
+import { describeThisHost } from './this-host.js';
+import { version } from './version.js';
+
+export interface BenchLevelsOptions {
+  readonly host: HostName;
+  /** Seconds. */
+  readonly budget: string;
+  readonly json?: string;
+  /** A directory that has the Linux guest, in a nested host. */
+  readonly guest?: string;
+}
+
+const INSIDE = { guest: '/work/levels', result: '/work/levels.json' };
+/** Engines whose programs a nested host has to be given. */
+const EMULATORS = ['qemu-user', 'qemu-tcg'];
+
+/** What a start may take at least; else as long as the rounds may. */
+const LEAST_START_S = 60;
+
+/**
+ * `vmlaunch bench levels`: the same program at each level of virtualization. Returns the exit status.
+ * @throws VmError
+ */
+export async function benchLevels(options: BenchLevelsOptions): Promise<number> {
+  const budgetS = numberOf(options.budget, '--budget') ?? 0;
+  const progress = (line: string): void => void process.stderr.write(`vmlaunch: ${line}\n`);
+  const { host, why } = chooseHost(options.host, true, 'svm', 'run Linux');
+  if (options.host === 'auto') progress(`host ${host}: ${why}`);
+  const result = await (host === 'local'
+    ? levelsHere(options.guest, budgetS, progress)
+    : levelsThere(host, budgetS, progress));
+  if (typeof result === 'number') return result;
+  if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
+  const { isTTY = false, columns = 80 } = process.stdout;
+  process.stdout.write(levelsTable(result, { ...plainOptionsOf(isTTY, process.env), columns }));
+  return 0;
+}
+
+type Progress = (line: string) => void;
+
+/** On the processor and the kernel that are here. A number: the exit status where a signal stopped it. */
+async function levelsHere(
+  guestDirectory: string | undefined,
+  budgetS: number,
+  progress: Progress,
+): Promise<LevelsResult | number> {
+  const controller = new AbortController();
+  const interrupt = (signal: NodeJS.Signals): void => controller.abort(signal);
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of signals) process.on(signal, interrupt);
+  try {
+    const date = new Date();
+    const { rounds, engines } = await measureLevels({
+      engines: enginesHere(guestDirectory, progress),
+      budgetS,
+      startLimitMs: Math.max(budgetS, LEAST_START_S) * 1000,
+      now: native.monotonicNs,
+      signal: controller.signal,
+      progress,
+    });
+    const { kind, flavour, processor, kernel } = describeThisHost();
+    return {
+      schema: LEVELS_SCHEMA,
+      version: version(),
+      date: date.toISOString(),
+      host: { kind, flavour, processor, kernel },
+      budgetS,
+      rounds,
+      levels: LEVELS.flatMap((level) =>
+        engines.flatMap(({ name, ...figures }) => (name === level.engine ? [{ ...level, ...figures }] : [])),
+      ),
+    };
+  } catch (error) {
+    if (!controller.signal.aborted) throw error;
+    const signal = String(controller.signal.reason) as NodeJS.Signals;
+    progress(`stopped by ${signal}`);
+    return 128 + os.constants.signals[signal];
+  } finally {
+    for (const signal of signals) process.off(signal, interrupt);
+  }
+}
+
+function enginesHere(guestDirectory: string | undefined, progress: Progress): LevelEngine[] {
+  let made: ReturnType<typeof levelsGuest> | undefined;
+  const guest = (): ReturnType<typeof levelsGuest> => {
+    made ??= guestDirectory === undefined ? levelsGuest(progress) : Promise.resolve(guestIn(guestDirectory));
+    return made;
+  };
+  return LEVELS.map(({ engine }) => makeEngine(engine, { guest, progress }));
+}
+
+function makeEngine(name: LevelEngineName, parts: EngineParts): LevelEngine {
+  switch (name) {
+    case 'native':
+      return nativeEngine();
+    case 'jvm':
+      return javaEngine();
+    case 'wine':
+      return unmeasuredEngine(name, "not measured: it runs Windows's programs, and this one is Linux's");
+    case 'container':
+      return containerEngine();
+    case 'vmlaunch':
+      return machineEngine(parts);
+    case 'qemu-user':
+      return qemuUserEngine(parts);
+    case 'qemu-tcg':
+      return qemuSystemEngine(parts, name, ['-accel', 'tcg', '-cpu', 'max']);
+  }
+}
+
+/** The same inside: what was measured comes out, and is shown here. */
+async function levelsThere(kind: HostKind, budgetS: number, progress: Progress): Promise<LevelsResult | number> {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-levels-'));
+  const outside = path.join(directory, 'levels.json');
+  try {
+    const { kernel, initrd } = await levelsGuest(progress);
+    const inside = guestIn(INSIDE.guest);
+    const status = await runInHost({
+      kind,
+      argv: [
+        ...['bench', 'levels', '--host', 'local', '--budget', `${budgetS}`],
+        ...['--guest', INSIDE.guest, '--json', INSIDE.result],
+      ],
+      env: { QEMU_MODULE_DIR: QEMU_MODULES },
+      upload: [
+        { path: inside.kernel, source: kernel },
+        { path: inside.initrd, source: initrd },
+        ...(await filesFor(EMULATORS, progress)),
+      ],
+      download: [{ inside: INSIDE.result, outside }],
+      clock: 'fixed',
+      stdin: await noInput(),
+      stdout: new Writable({ write: (_bytes, _encoding, done) => done() }),
+      stderr: process.stderr,
+      progress,
+    });
+    return status === 0 ? (JSON.parse(fs.readFileSync(outside, 'utf8')) as LevelsResult) : status;
+  } finally {
+    fs.rmSync(directory, { recursive: true });
+  }
+}
