@@ -8,8 +8,9 @@ import { hasInterval, KIND_TITLES, rateOf, ratioText, tickText, timeText } from 
 const MARGIN = 9;
 const ROW = 24;
 const AXIS = 26;
-/** Words are right of what is in the left half, and left of the rest. */
+/** Words are right of what is in the left half, and left of the rest, if they have room there. */
 const HALF = 50;
+const ROOM = 40;
 const MOST_TICKS_NARROW = 6;
 
 export interface ChartOptions {
@@ -126,12 +127,12 @@ function figureRow(figure: Figure, at: number, kind: BenchKind, scale: Scale, op
   const y = at * ROW + ROW / 2;
   const place = options.places.get(engine) ?? 0;
   const rate = rateOf(kind, cell, options.unit);
-  const isLeft = x < HALF;
-  const end = isLeft ? to : from;
-  // An interval that reaches into the other half leaves no room behind it: the words are over it.
-  const beside = end < HALF === isLeft ? end : x;
+  const fits = { right: 100 - to >= ROOM, left: from >= ROOM };
+  const isRight = x < HALF ? fits.right || !fits.left : fits.right && !fits.left;
+  // Where its interval leaves no room on either side, the words are over it.
+  const beside = isRight ? (fits.right ? to : x) : fits.left ? from : x;
   const times = reference === undefined ? '' : `, ${ratioText(ratio)}`;
-  const label = html`<text class="label${isLeft ? '' : ' before'}" x="${isLeft ? 12 : -12}" y="4"><tspan class="engine">${engine}</tspan> ${timeText(cell.median, options.unit, kind)}<tspan class="more">${rate === undefined ? '' : `, ${rate}`}${times}</tspan></text>`;
+  const label = html`<text class="label${isRight ? '' : ' before'}" x="${isRight ? 12 : -12}" y="4"><tspan class="engine">${engine}</tspan> ${timeText(cell.median, options.unit, kind)}<tspan class="more">${rate === undefined ? '' : `, ${rate}`}${times}</tspan></text>`;
   const bar = (css: string) =>
     html`<rect class="${css}" x="${percent(from)}" width="${percent(Math.max(0, to - from))}" y="${y - 3}" height="6"/>`;
   return html`${bar(`interval m${place % MARKS}`)}<svg class="at" x="${percent(x)}" y="${y}">${markOf(place)}</svg><svg class="at" x="${percent(beside)}" y="${y}">${label}</svg>\n`;
