@@ -24,7 +24,7 @@ import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './
 import { running } from './running.js';
 import { ScreenReader, type TextScreen } from './screen.js';
 import type { ThreadEnd } from './thread-end.js';
-import { takeThread } from './threads.js';
+import { replaceThreads, takeThread } from './threads.js';
 import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 
 /** How often vCPUs without exits are asked whether they are halted for good. */
@@ -324,6 +324,9 @@ export class Instance {
     switch (message.type) {
       case 'waiting':
         return;
+      case 'running':
+        // Not before: where there are few processors it would hold up this machine.
+        return replaceThreads();
       case 'output':
         return this.#options.console.outputHasCome();
       case 'input-room':

@@ -21,7 +21,7 @@ export async function keepThreadsReady(count: number): Promise<void> {
     throw new VmError('OPTION_INVALID', `${count} is not a whole number of threads from 0 to ${MAX_CPUS}`);
   }
   wanted = count;
-  fill();
+  replaceThreads();
   const surplus = [...waiting.keys()].slice(wanted);
   for (const worker of surplus) waiting.delete(worker);
   await Promise.all([...waiting.values(), ...surplus.map((worker) => worker.terminate())]);
@@ -45,10 +45,11 @@ async function prepareAnother(): Promise<void> {
   await loaded;
 }
 
-/** A vCPU thread without a job: the first that was made ahead, where there is one. */
+/**
+ * A vCPU thread without a job: the first that was made ahead, where there is one. `replaceThreads` is to be called when
+ * it runs.
+ */
 export function takeThread(): Worker {
-  // Not before this machine's thread has its job.
-  queueMicrotask(fill);
   const [worker] = waiting.keys();
   if (worker === undefined) return makeThread();
   waiting.delete(worker);
@@ -56,8 +57,8 @@ export function takeThread(): Worker {
   return worker;
 }
 
-/** One that cannot be made is missing until the next machine starts. */
-function fill(): void {
+/** Makes what is missing of the threads kept ready. One that cannot be made is missing until the next call. */
+export function replaceThreads(): void {
   while (waiting.size < wanted) prepareAnother().catch(() => {});
 }
 

@@ -63,7 +63,7 @@ describe('threads kept ready', () => {
     expect(FakeWorker.made).toHaveLength(0);
     const first = threads.takeThread();
     expect(FakeWorker.made).toEqual([first]);
-    await turn();
+    threads.replaceThreads();
     expect(FakeWorker.made).toHaveLength(2);
     made(1).load();
     await turn();
@@ -91,7 +91,7 @@ describe('threads kept ready', () => {
   it('are given once, oldest first, and replaced', async () => {
     await ready(2);
     expect([threads.takeThread(), threads.takeThread()]).toEqual([made(0), made(1)]);
-    await turn();
+    threads.replaceThreads();
     expect(FakeWorker.made).toHaveLength(4);
   });
 
@@ -102,7 +102,7 @@ describe('threads kept ready', () => {
     await threads.keepThreadsReady(0);
     expect(made(0).hasEnded).toBe(true);
     threads.takeThread();
-    await turn();
+    threads.replaceThreads();
     expect(FakeWorker.made).toHaveLength(4);
   });
 
