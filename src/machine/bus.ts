@@ -13,7 +13,8 @@ export interface BusRange {
 
 const ALL_ONES = 0xff;
 
-interface Claim extends BusRange {
+/** A range with the device behind it. */
+export interface Claim extends BusRange {
   readonly end: number;
   readonly registers: Registers;
 }
@@ -43,8 +44,11 @@ export interface UnclaimedCounter {
 export class Bus {
   readonly #claims: Claim[] = [];
   readonly #counter: UnclaimedCounter;
-  /** The claim of the last access. Not `#last`, which costs twice as much as long as V8 has not optimized. */
-  private last: Claim = NO_CLAIM;
+  /**
+   * The claim of the last access, where the vCPU's loop looks before it calls `write`. Not `#last`, which costs twice as
+   * much as long as V8 has not optimized.
+   */
+  last: Claim = NO_CLAIM;
 
   /** @param name "port" or "MMIO address", for messages */
   constructor(

@@ -70,7 +70,11 @@ export function makeLoop(context: LoopContext): () => void {
           const byte = bytes[words[DATA_OFFSET] ?? 0] ?? 0;
           log[entry] = io;
           log[entry + DATA] = byte;
-          pio.write(io >>> 16, byte, 1);
+          // What `pio.write` begins with: a call less.
+          const { last } = pio;
+          const offset = (io >>> 16) - last.start;
+          if (offset >= 0 && offset < last.size) last.registers.write(offset, byte, 1);
+          else pio.write(io >>> 16, byte, 1);
         } else {
           portIo(page, pio);
           logPortIo(log, entry, page);
