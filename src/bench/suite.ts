@@ -74,7 +74,8 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       if (column === undefined) continue;
       progress({ engine: column.engine.name, round: rounds + 1 });
       if (column.counts.size > 0) await runRound(column, options);
-      await makeBoots(column, options, limitMs(options, (column.bootsNs * HANGS_FROM) / NS_PER_MS));
+      const mostMs = column.bootsNs === 0 ? Number.POSITIVE_INFINITY : (column.bootsNs * HANGS_FROM) / NS_PER_MS;
+      await makeBoots(column, options, limitMs(options, mostMs));
     }
     await longBoots.round((engine) => progress({ engine, round: rounds + 1 }));
   }
