@@ -1,6 +1,6 @@
 /** A suite's result for a terminal. */
 import { checkClocks } from '../bench/report/clocks.js';
-import { type Figure, figuresOf, type Gap, type Group, type Row } from '../bench/report/figures.js';
+import { type Figure, figuresOf, type Gap, type Group, type Mean, meansOf, type Row } from '../bench/report/figures.js';
 import { factsOf, KIND_TITLES, rateOf, ratioText, spreadText, timeText } from '../bench/report/words.js';
 import type { BenchResult } from '../bench/result.js';
 import { cut, wrap } from '../trace/printf/columns.js';
@@ -67,15 +67,39 @@ class Table {
     return lines.map((line, at) => (at === 0 ? style(head) : ' '.repeat(head.length)) + line);
   }
 
-  #group({ kind, rows, gaps }: Group): string[] {
+  #group(group: Group): string[] {
     const { pen, result } = this;
+    const { kind, rows, gaps } = group;
     const hasRate = kind === 'serial' && result.unit === 'ns';
     const left =
       SPACE + this.#name + SPACE + FIGURE + 1 + SPREAD + SPACE + RATIO + SPACE + (hasRate ? RATE + SPACE : 0);
     const ratios = rows.flatMap(({ figures }) => figures.map(({ ratio }) => ratio));
     const bars = new LogBars(ratios, this.columns - left, pen.glyphs);
     const head = `${pen.bold(KIND_TITLES[kind].padEnd(left))}${pen.dim(pen.plain(bars.axis()))}`;
-    return [head, ...this.#gaps('no figure in any', gaps), ...rows.flatMap((row) => this.#row(row, bars))];
+    return [
+      head,
+      ...this.#gaps('no figure in any', gaps),
+      ...rows.flatMap((row) => this.#row(row, bars)),
+      ...this.#means(meansOf(group), bars, hasRate),
+    ];
+  }
+
+  #means(means: readonly Mean[], bars: LogBars, hasRate: boolean): string[] {
+    const { pen } = this;
+    const [first] = means;
+    if (first === undefined) return [];
+    const line = ({ engine, ratio, count }: Mean): string => {
+      const cells = [
+        ' '.repeat(SPACE) + printable(engine).padEnd(this.#name),
+        `of ${count}`.padStart(FIGURE + 1 + SPREAD),
+        ratioText(ratio).padStart(RATIO),
+        ...(hasRate ? [' '.repeat(RATE)] : []),
+        this.#bar(ratio, bars),
+      ];
+      return pen.plain(cells.join(' '.repeat(SPACE)));
+    };
+    const words = `geometric mean over the workloads that ${printable(first.reference)} has too`;
+    return [`${pen.bold('together')}${' '.repeat(SPACE)}${pen.dim(words)}`, ...means.map(line)];
   }
 
   #row({ workload, figures, gaps }: Row, bars: LogBars): string[] {
@@ -114,7 +138,7 @@ class Table {
     const { pen } = this;
     const checks = checkClocks(this.result);
     const lines = checks.flatMap(({ engine, agrees, words }) =>
-      this.#hanging(`${agrees === false ? '!' : ' '} ${engine.padEnd(this.#name)}  `, words, (head) =>
+      this.#hanging(`${agrees === false ? '!' : ' '} ${printable(engine).padEnd(this.#name)}  `, words, (head) =>
         agrees === false ? pen.yellow(head) : head,
       ),
     );

@@ -84,6 +84,16 @@ describe('[browser] the page of bench', () => {
     expect(await none.page.locator('.logchart').textContent()).toContain('v86 – unsupported');
   });
 
+  it('puts the workloads of a kind together', async () => {
+    await using opened = await open({ noise: 0 });
+    const region = opened.page.getByRole('region', { name: 'All workloads of a kind together' }).first();
+    const rows = await region.locator('tbody tr').allTextContents();
+    expect(rows).toEqual([
+      expect.stringMatching(/^VM exits/),
+      expect.stringMatching(/^Processor.*reference.*5\.63×of 2/),
+    ]);
+  });
+
   it('warns of clocks that disagree', async () => {
     await using opened = await open({
       clockRate: (engine, workload) => (engine + workload === 'v86cpu.integer' ? 2 : 1),

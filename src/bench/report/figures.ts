@@ -67,6 +67,34 @@ function gapsOfAll([first, ...others]: readonly Row[]): readonly Gap[] {
   return first?.gaps.filter(isSame) ?? [];
 }
 
+/** How an engine stands to another one over several workloads. */
+export interface Mean {
+  readonly engine: string;
+  readonly reference: string;
+  /** The geometric mean of its ratios. */
+  readonly ratio: number;
+  /** Workloads of which both have a figure: two or more. */
+  readonly count: number;
+}
+
+/** Of each engine against that which is the reference in most rows, in the engines' order of the rows. */
+export function meansOf({ rows }: Group): Mean[] {
+  const references = rows.flatMap(({ figures }) => figures.filter((figure) => figure.reference === undefined));
+  const names = references.map(({ engine }) => engine);
+  const countOf = (name: string) => names.filter((other) => other === name).length;
+  const [reference] = [...new Set(names)].sort((a, b) => countOf(b) - countOf(a));
+  if (reference === undefined) return [];
+  const own = rows.filter(({ figures }) => figures.some((one) => one.engine === reference && !one.reference));
+  const engines = new Set(own.flatMap(({ figures }) => figures.map(({ engine }) => engine)));
+  engines.delete(reference);
+  return [...engines].flatMap((engine) => {
+    const ratios = own.flatMap(({ figures }) => figures.find((one) => one.engine === engine)?.ratio ?? []);
+    const sum = ratios.reduce((logs, ratio) => logs + Math.log(ratio), 0);
+    const count = ratios.length;
+    return count < 2 ? [] : [{ engine, reference, ratio: Math.exp(sum / count), count }];
+  });
+}
+
 /** What stands for an engine in a table's row. */
 export function placeOf(group: Group, row: Row, name: string): Figure | Gap | undefined {
   return [...row.figures, ...row.gaps, ...group.gaps].find(({ engine }) => engine === name);

@@ -2,7 +2,7 @@
 import { visible } from '../../trace/html/escape.js';
 import type { BenchResult } from '../result.js';
 import { checkClocks } from './clocks.js';
-import { type Figure, figuresOf, type Group, placeOf, type Row } from './figures.js';
+import { type Figure, figuresOf, type Group, meansOf, placeOf, type Row } from './figures.js';
 import { factsOf, KIND_TITLES, rateOf, ratioText, spreadText, timeText } from './words.js';
 
 /** Ends with "\n". */
@@ -36,7 +36,17 @@ function groupLines(group: Group, { engines, unit }: BenchResult): string[] {
     });
     return tableLine([`\`${of.workload.name}\``, ...cells]);
   };
-  return [tableLine([title, ...names.map(escaped)]), tableLine(['---', ...names.map(() => '---:')]), ...rows.map(row)];
+  const head = [tableLine([title, ...names.map(escaped)]), tableLine(['---', ...names.map(() => '---:')])];
+  return [...head, ...rows.map(row), ...meanLines(group, names)];
+}
+
+function meanLines(group: Group, names: readonly string[]): string[] {
+  const means = meansOf(group);
+  const cells = names.map((name) => {
+    const mean = means.find(({ engine }) => engine === name);
+    return mean === undefined ? '' : `${ratioText(mean.ratio)} of ${mean.count}`;
+  });
+  return means.length === 0 ? [] : [tableLine([`geometric mean, ${escaped(means[0]?.reference ?? '')} = 1`, ...cells])];
 }
 
 function cellText(

@@ -4,7 +4,16 @@ import { table } from '../../trace/html/tables.js';
 import type { BenchEngine, BenchResult } from '../result.js';
 import { type ChartOptions, chart, legendMark, markDefinitions } from './chart.js';
 import { checkClocks } from './clocks.js';
-import { type Figure, type Figures, figuresOf, type Group, placeOf, type Row, ratioInterval } from './figures.js';
+import {
+  type Figure,
+  type Figures,
+  figuresOf,
+  type Group,
+  meansOf,
+  placeOf,
+  type Row,
+  ratioInterval,
+} from './figures.js';
 import { PAGE_STYLES } from './page-styles.js';
 import { factsOf, hasInterval, intervalText, KIND_TITLES, rateOf, ratioText, timeText } from './words.js';
 
@@ -28,6 +37,7 @@ function body(result: BenchResult): Html {
 <main>${markDefinitions()}
 <section aria-labelledby="method"><h2 id="method">How it was measured</h2>
 ${methodWords(result)}${clockWarnings(result)}<ul class="engines">${engines.map((engine, at) => engineItem(engine, at))}</ul></section>
+${meansTable(figures.groups, engines)}
 ${figures.groups.map((group) => chart(`chart-${group.kind}`, group, options))}
 ${figures.groups.map((group) => figuresTable(group, result, figures))}
 ${clockTable(result)}
@@ -51,6 +61,30 @@ function clockWarnings(result: BenchResult): Html[] {
 
 function engineItem({ name, version }: BenchEngine, place: number): Html {
   return html`<li>${legendMark(place)}<b>${name}</b>${version ?? ''}</li>\n`;
+}
+
+/** Kinds of which two workloads or more can be put together. */
+function meansTable(groups: readonly Group[], engines: readonly BenchEngine[]): Html {
+  const rows = groups.flatMap((group) => {
+    const means = meansOf(group);
+    const [first] = means;
+    if (first === undefined) return [];
+    const cells = engines.map(({ name }) => {
+      const mean = means.find(({ engine }) => engine === name);
+      if (mean === undefined) return html`${name === first.reference ? 'reference' : '–'}`;
+      return html`<div class="figure"><b>${ratioText(mean.ratio)}</b><span>of ${mean.count}</span></div>`;
+    });
+    return [[KIND_TITLES[group.kind], ...cells]];
+  });
+  if (rows.length === 0) return html``;
+  const note = html`<p class="note">How many times the reference’s time, as the geometric mean over the workloads of which both have a figure, and how many those are. The reference is that of most of them.</p>`;
+  return table(
+    'together',
+    'All workloads of a kind together',
+    ['workloads', ...engines.map(({ name }) => name)],
+    rows,
+    note,
+  );
 }
 
 function figuresTable(group: Group, { engines, unit }: BenchResult, { notes }: Figures): Html {

@@ -47,6 +47,19 @@ describe('the table of bench', () => {
     expect([axis?.lastIndexOf('1×'), axis?.indexOf('0.1×')]).toEqual([78, 49]);
   });
 
+  it('puts the workloads of a kind together, over those that the reference has too', () => {
+    const text = table({ engines: ['native', 'kvm', 'qemu-tcg', 'v86'] });
+    const lines = text.slice(text.indexOf('\nProcessor')).split('\n');
+    const at = lines.indexOf('together  geometric mean over the workloads that kvm has too');
+    // √(2.4 / 2.45 · 410 / 610) and √(9.1 / 2.45 · 5200 / 610); v86 has one of the two.
+    expect(lines.slice(at + 1, at + 4)).toEqual([
+      expect.stringMatching(/^ {2}native +of 2 +0\.811× {2} +█+│$/),
+      expect.stringMatching(/^ {2}qemu-tcg +of 2 +5\.63× {2} +│█+.?$/),
+      '',
+    ]);
+    expect(text.slice(text.indexOf('Serial'))).not.toContain('together');
+  });
+
   it('takes kvm as the reference, else native, else the first', () => {
     const reference = (engines: readonly string[]) =>
       block(table({ engines }), 'cpu.integer')
@@ -174,6 +187,7 @@ describe('the tables for a README', () => {
     expect(lines).toContain(
       '| `serial.bytes` | – [1] | **7.90 µs** ±0.0 %, 127 kB/s | 480 ns ±0.0 %, 2.08 MB/s (0.0608×) |',
     );
+    expect(lines).toContain('| geometric mean, kvm = 1 | 0.811× of 2 |  | 5.63× of 2 |');
     expect(lines).toContain('[1] native: unsupported: ring 3 of Linux cannot do it<br>');
     expect(lines).toContain('- mitigations: spectre\\_v2; not affected by 1 other');
   });
