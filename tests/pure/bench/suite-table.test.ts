@@ -53,7 +53,7 @@ describe('the table of bench', () => {
     const at = lines.indexOf('together  geometric mean over the workloads that kvm has too');
     // √(2.4 / 2.45 · 410 / 610) and √(9.1 / 2.45 · 5200 / 610); v86 has one of the two.
     expect(lines.slice(at + 1, at + 4)).toEqual([
-      expect.stringMatching(/^ {2}native +of 2 +0\.811× {2} +█+│$/),
+      expect.stringMatching(/^ {2}native +of 2 +0\.811× {2} +▐?█+│$/),
       expect.stringMatching(/^ {2}qemu-tcg +of 2 +5\.63× {2} +│█+.?$/),
       '',
     ]);
