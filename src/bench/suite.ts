@@ -42,6 +42,13 @@ const WIDTH = 0.05;
 const MOST_COUNT = 2 ** 32 - 1;
 /** A workload whose first count took less says too little about the next. */
 const LEAST_CALIBRATION_NS = 1e6;
+/**
+ * An emulator that compiles what runs often is faster with more of it. So a count is tried that is so many times as much,
+ * until that makes an iteration no faster than this part of its time, or would take so many times a round's time.
+ */
+const GROWTH = 4;
+const NO_FASTER = 0.8;
+const MOST_GROWN = 15;
 const LAUNCH_TIMEOUT_MS = 30_000;
 /** No launch has less, however little is left: on a busy machine a shorter one would fail for that alone. */
 const LEAST_LAUNCH_MS = 10_000;
@@ -111,11 +118,17 @@ async function calibrate(column: Column, options: SuiteOptions, until: number): 
 /** Sets a workload's count where that is known now; else gives the one to try. */
 function nextCount(column: Column, { name, count, sample }: Turn, { roundNs = ROUND_NS }: SuiteOptions): Asked[] {
   if (sample === undefined) return [{ name, count }];
+  const before = column.first.get(name);
   if (sample.hostNs > 0) column.first.set(name, sample);
   const tookNs = sample.hostNs * count;
   const wanted = Math.min(Math.max(1, Math.round((count * roundNs) / Math.max(tookNs, 1))), MOST_COUNT);
   if (tookNs < LEAST_CALIBRATION_NS && count < wanted) return [{ name, count: Math.min(wanted, count * 100) }];
-  column.counts.set(name, wanted);
+  const isWarm = before !== undefined && sample.hostNs > before.hostNs * NO_FASTER;
+  const more = Math.min(Math.max(wanted, count * GROWTH), MOST_COUNT);
+  if (!isWarm && sample.hostNs * more <= roundNs * MOST_GROWN) return [{ name, count: more }];
+  // Each launch begins cold: what it takes to be warm, it takes in every round.
+  const least = isWarm ? before.count : before === undefined ? 1 : count;
+  column.counts.set(name, Math.max(wanted, least));
   return [];
 }
 

@@ -22,7 +22,7 @@ const buildPath = (name: string): string => fileURLToPath(new URL(`../../build/g
 const IMAGE = buildPath('bench.img');
 const NATIVE = buildPath('bench-native');
 /** Compiled, also where this is not. */
-const COMMAND = fileURLToPath(new URL('../../dist/cli/bin.js', import.meta.url));
+const COMMAND = fileURLToPath(new URL('../../dist/bundle/vmlaunch.cjs', import.meta.url));
 const QEMU = '/usr/bin/qemu-system-x86_64';
 const QBOOT = '/usr/share/qemu/qboot.rom';
 /** A file in each of QEMU's directories of data. */

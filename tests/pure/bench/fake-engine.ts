@@ -19,6 +19,8 @@ export interface FakeOptions {
   /** Of an iteration, by workload. */
   readonly ns: Readonly<Record<string, number>>;
   readonly startNs?: number;
+  /** Fewer iterations than this take so many times as long. */
+  readonly cold?: { readonly below: number; readonly factor: number };
   /** What it prints in place of a workload's result; it ends there with a failure where that is undefined. */
   readonly instead?: (name: string, launches: number) => string | 'crash' | 'hang' | undefined;
   readonly missing?: string;
@@ -50,7 +52,7 @@ export class FakeEngine implements Engine {
     const commandLine = start.guest === 'bench' ? start.commandLine : start.guest;
     this.launches++;
     this.commandLines.push(commandLine);
-    const { ns, startNs = 1e6, instead, linux } = this.options;
+    const { ns, startNs = 1e6, cold, instead, linux } = this.options;
     const beginNs = this.time.ns;
     const ends: number[] = [];
     const timesNs: number[] = [];
@@ -81,7 +83,8 @@ export class FakeEngine implements Engine {
       if (other === 'crash') return done('ended with status 139');
       print(`begin ${name} ${count}`);
       if (other === 'hang') return hang();
-      const took = (ns[name] ?? 1) * Number(count);
+      const slower = cold !== undefined && Number(count) < cold.below ? cold.factor : 1;
+      const took = (ns[name] ?? 1) * Number(count) * slower;
       this.time.ns += took;
       if (other === undefined) {
         const checksum = workload(name).checksum(Number(count)).toString(16).padStart(8, '0');

@@ -52,6 +52,14 @@ describe('the suite', () => {
     expect(slow.commandLines.at(-1)).toBe('cpu.integer=20000');
   });
 
+  it('gives an emulator that compiles as it goes enough of a workload for that', async () => {
+    const time = new FakeTime();
+    const cold = { below: 70_000, factor: 40 };
+    const engine = new FakeEngine('compiles', time, { ns: { 'cpu.integer': 50 }, cold });
+    const { engines } = await suite(time, [engine], { workloads: [workload('cpu.integer')], roundNs: 20e6 });
+    expect(engines[0]?.cells['cpu.integer']).toMatchObject({ outcome: 'measured', ns: 50 });
+  });
+
   it('says why an engine is missing, in each of its cells', async () => {
     const time = new FakeTime();
     const { engines } = await suite(time, [new FakeEngine('qemu-kvm', time, { ns: NS, missing: 'no /dev/kvm' })]);
