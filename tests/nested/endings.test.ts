@@ -93,7 +93,7 @@ class FullPipe implements Disposable {
 }
 
 describe('[svm] output of vmlaunch run', () => {
-  /** An exit of a guest costs 50 µs and more there, and a byte costs an exit. */
+  /** An exit of a guest costs 50 µs and more there, and sixteen bytes cost one. */
   const long = process.env.VMLAUNCH_LONG === '1' ? undefined : 'takes minutes: only with npm run test:long';
 
   async function reachesSlowReader(image: string, length: number, delayMs: number): Promise<void> {
