@@ -45,9 +45,9 @@ public final class Levels {
       System.out.println("begin " + name + " " + count);
       long start = System.nanoTime();
       int checksum = part.run(count);
-      long ns = System.nanoTime() - start;
+      long end = System.nanoTime();
       if (name.equals("files")) checksum = readBlocks(count);
-      System.out.println(String.format("%s %d %08x %d", name, count, checksum, ns));
+      System.out.println(String.format("%s %d %08x %d %d", name, count, checksum, end - start, end));
     } catch (IOException error) {
       System.out.println(name + " failed " + error);
     }

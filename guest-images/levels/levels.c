@@ -6,7 +6,7 @@
  * hexadecimal digits:
  *   levels 1                  once, when it can be asked
  *   begin PART COUNT          the part begins
- *   PART COUNT CHECKSUM NS    it has ended; nanoseconds by CLOCK_MONOTONIC
+ *   PART COUNT CHECKSUM NS AT it has ended: what it took, and when that was, in nanoseconds by CLOCK_MONOTONIC
  *   PART failed WHY           in place of the latter
  *   end                       at the end of its input
  */
@@ -47,9 +47,9 @@ static void measure(const struct part *part, uint32_t count) {
   fflush(stdout);
   const uint64_t start = now_ns();
   uint32_t checksum = part->run(count);
-  const uint64_t ns = now_ns() - start;
+  const uint64_t end = now_ns();
   if (failure == NULL && part->finish != NULL) checksum = part->finish(count);
-  if (failure == NULL) printf("%s %u %08x %lu\n", part->name, count, checksum, ns);
+  if (failure == NULL) printf("%s %u %08x %lu %lu\n", part->name, count, checksum, end - start, end);
   else printf("%s failed %s\n", part->name, failure);
 }
 

@@ -6,7 +6,7 @@
 import { type Interval, median, medianInterval } from '../statistics.js';
 import { MOST_COUNT, PART_NAMES, type PartName } from './parts.js';
 import type { Running } from './running.js';
-import { Session } from './session.js';
+import { type Answer, Session } from './session.js';
 
 /** What runs the program at a level. */
 export interface LevelEngine {
@@ -37,9 +37,8 @@ export interface MeasureOptions {
 export interface LevelSample {
   readonly round: number;
   readonly count: number;
-  /** An iteration in nanoseconds, by the clock of the engine and by that of the host. */
+  /** An iteration in nanoseconds. */
   readonly ns: number;
-  readonly hostNs: number;
 }
 
 interface NoFigure {
@@ -65,7 +64,7 @@ export interface EngineFigures {
   /** Until it could be asked, in nanoseconds: the median of all starts. */
   readonly start: { readonly outcome: 'measured'; readonly ns: number; readonly samples: readonly number[] } | NoFigure;
   readonly parts: Readonly<Record<PartName, LevelCell>>;
-  /** A second of the host's clock in seconds of its own, by all samples; null where there are none. */
+  /** A second of the host's clock in seconds of its own, over all that it was asked; null where that took too short. */
   readonly clock: number | null;
 }
 
@@ -81,12 +80,17 @@ const ANSWER_LIMIT_MS = 60_000;
 const MOST_STARTS = 5;
 const STARTS_NS = 2e9;
 const FIRST_COUNT = 500;
-/** A part whose first count took less says too little about the next. */
-const LEAST_CALIBRATION_NS = 2e6;
+/** A count is enough when it was so twice: once may have been the code's first time, or another program's turn. */
+const CONFIRMATIONS = 2;
+const MOST_GROWTH = 100;
+/** Answers come some tenths of a second late where all share a processor. */
+const LEAST_CLOCK_NS = 2e9;
 const LEAST_ROUNDS = 5;
 /** Rounds are enough when each interval is narrower than this share of its median. */
 const WIDTH = 0.05;
 const NS_PER_S = 1e9;
+
+type Ran = Extract<Answer, { outcome: 'ran' }>;
 
 /** An engine's part in the measurement. */
 class Row {
@@ -97,6 +101,9 @@ class Row {
   readonly samples = new Map<PartName, LevelSample[]>(PART_NAMES.map((part) => [part, []]));
   readonly reasons = new Map<PartName, NoFigure>();
   #noStart: NoFigure | undefined;
+  /** Answers. */
+  #first: Ran | undefined;
+  #last: Ran | undefined;
 
   constructor(readonly engine: LevelEngine) {}
 
@@ -129,15 +136,16 @@ class Row {
   /** Finds how many iterations of each part take a round's time. */
   async calibrate({ roundNs = ROUND_NS }: MeasureOptions): Promise<void> {
     for (const part of PART_NAMES) {
-      for (let count = FIRST_COUNT; this.session !== undefined; ) {
+      let count = FIRST_COUNT;
+      let bestNs = Number.POSITIVE_INFINITY;
+      for (let confirmed = 0; confirmed < CONFIRMATIONS && this.session !== undefined; ) {
         const answer = await this.#ask(this.session, part, count);
         if (answer === undefined) break;
-        const wanted = Math.min(Math.max(1, Math.round((count * roundNs) / Math.max(answer.ns, 1))), MOST_COUNT);
-        if (answer.ns >= LEAST_CALIBRATION_NS || count >= wanted) {
-          this.counts.set(part, wanted);
-          break;
-        }
-        count = Math.min(wanted, count * 100);
+        bestNs = Math.min(bestNs, Math.max(answer.ns, 1) / count);
+        const wanted = Math.min(Math.max(1, Math.round(roundNs / bestNs)), MOST_COUNT);
+        confirmed = 2 * count >= wanted ? confirmed + 1 : 0;
+        count = Math.min(wanted, count * MOST_GROWTH);
+        if (confirmed === CONFIRMATIONS) this.counts.set(part, count);
       }
     }
   }
@@ -147,21 +155,19 @@ class Row {
       if (this.session === undefined) return;
       const answer = await this.#ask(this.session, part, count);
       if (answer === undefined) continue;
-      this.samples.get(part)?.push({ round, count, ns: answer.ns / count, hostNs: answer.hostNs / count });
+      this.samples.get(part)?.push({ round, count, ns: answer.ns / count });
     }
   }
 
   /** @param reference whose speed is 1 */
   figures(reference: Row): EngineFigures {
     const cells = PART_NAMES.map((part): [PartName, LevelCell] => [part, this.#cell(part, reference)]);
-    // Where both ends came in one piece the host has no time of it.
-    const timed = [...this.samples.values()].flat().filter(({ hostNs }) => hostNs > 0);
     return {
       name: this.engine.name,
       version: this.version,
       start: this.#noStart ?? { outcome: 'measured', ns: median(this.startsNs), samples: this.startsNs },
       parts: Object.fromEntries(cells) as Record<PartName, LevelCell>,
-      clock: timed.length === 0 ? null : median(timed.map(({ ns, hostNs }) => ns / hostNs)),
+      clock: this.#clock,
     };
   }
 
@@ -173,6 +179,13 @@ class Row {
       const { low, high } = medianInterval(speeds);
       return high - low <= WIDTH * median(speeds);
     });
+  }
+
+  get #clock(): number | null {
+    const [first, last] = [this.#first, this.#last];
+    if (first === undefined || last === undefined) return null;
+    const hostNs = last.hostAtNs - first.hostAtNs;
+    return hostNs < LEAST_CLOCK_NS ? null : (last.ownAtNs - first.ownAtNs) / hostNs;
   }
 
   #cell(part: PartName, reference: Row): LevelCell {
@@ -192,9 +205,13 @@ class Row {
     });
   }
 
-  async #ask(session: Session, part: PartName, count: number): Promise<{ ns: number; hostNs: number } | undefined> {
+  async #ask(session: Session, part: PartName, count: number): Promise<Ran | undefined> {
     const answer = await session.ask(part, count);
-    if (answer.outcome === 'ran') return answer;
+    if (answer.outcome === 'ran') {
+      this.#first ??= answer;
+      this.#last = answer;
+      return answer;
+    }
     this.#refuse(part, answer);
     if (session.failure === undefined) return undefined;
     // A part that was measured before keeps its samples; the others will have none.

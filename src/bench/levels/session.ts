@@ -6,9 +6,11 @@ import type { Running } from './running.js';
 export type Answer =
   | {
       readonly outcome: 'ran';
-      /** All iterations, in nanoseconds: by the program's own clock, and by the host's when its lines came. */
+      /** All iterations, in nanoseconds by the program's own clock. */
       readonly ns: number;
-      readonly hostNs: number;
+      /** When they had ended: by that clock, and by the host's when the answer came. */
+      readonly ownAtNs: number;
+      readonly hostAtNs: number;
     }
   | { readonly outcome: 'failed'; readonly why: string };
 
@@ -22,7 +24,7 @@ export interface SessionOptions {
 }
 
 const READY = 'levels 1';
-const RESULT = /^(\S{1,16}) (\d{1,10}) ([0-9a-f]{8}) (\d{1,16})$/;
+const RESULT = /^(\S{1,16}) (\d{1,10}) ([0-9a-f]{8}) (\d{1,16}) (\d{1,20})$/;
 /** More than it prints between two lines that are waited for. */
 const MOST_BYTES = 1 << 20;
 const LONGEST = 120;
@@ -82,16 +84,16 @@ export class Session {
   async #ask(part: PartName, count: number, right: string): Promise<Answer> {
     const { answerLimitMs } = this.options;
     this.running.input.write(`${part} ${count}\n`);
-    const begun = await this.#lines.until((line) => line === `begin ${part} ${count}`, answerLimitMs);
+    await this.#lines.until((line) => line === `begin ${part} ${count}`, answerLimitMs);
     const isAnswer = (line: string): boolean => line.startsWith(`${part} ${count} `) || line.startsWith(FAILED(part));
     const { text, atNs } = await this.#lines.until(isAnswer, answerLimitMs);
     if (text.startsWith(FAILED(part))) return { outcome: 'failed', why: printable(text.slice(FAILED(part).length)) };
-    const [, , , checksum, ns] = RESULT.exec(text) ?? [];
+    const [, , , checksum, ns, ownAtNs] = RESULT.exec(text) ?? [];
     if (ns === undefined) return { outcome: 'failed', why: `its answer is none: ${printable(text)}` };
     if (checksum !== right) {
       return { outcome: 'failed', why: `its checksum is ${checksum}, and that of ${count} iterations is ${right}` };
     }
-    return { outcome: 'ran', ns: Number(ns), hostNs: atNs - begun.atNs };
+    return { outcome: 'ran', ns: Number(ns), ownAtNs: Number(ownAtNs), hostAtNs: atNs };
   }
 
   async stop(): Promise<void> {

@@ -78,7 +78,7 @@ export class FakeEngine implements LevelEngine {
       if (other === 'end') return end('ended with status 139');
       const took = ns[part as PartName] * count;
       this.time.ns += took;
-      const own = Math.round(took * clock);
+      const own = [took, this.time.ns].map((ns) => Math.round(ns * clock)).join(' ');
       output.write(other ?? `${part} ${count} ${checksumOf(part as PartName, count)} ${own}\r\n`);
     });
   }

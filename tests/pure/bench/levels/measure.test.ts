@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type EngineFigures, type MeasureOptions, measureLevels } from '../../../../src/bench/levels/measure.js';
-import { PART_NAMES, type PartName } from '../../../../src/bench/levels/parts.js';
+import { checksumOf, PART_NAMES, type PartName } from '../../../../src/bench/levels/parts.js';
 import { FakeEngine, FakeTime } from './fake-engine.js';
 
 const ROUND_NS = 1e6;
@@ -28,7 +28,7 @@ describe('the method of vmlaunch bench levels', () => {
     const { rounds, engines: figures } = await measure(time, engines);
     expect(rounds).toBe(5);
     for (const [i, one] of figures.entries()) {
-      expect([one.name, one.version, one.clock]).toEqual([engines[i]?.name, '1.0', 1]);
+      expect([one.name, one.version]).toEqual([engines[i]?.name, '1.0']);
       for (const part of PART_NAMES) {
         expect(speedOf(one, part)).toBeCloseTo(4 ** -i, 10);
         const cell = one.parts[part];
@@ -110,13 +110,24 @@ describe('the method of vmlaunch bench levels', () => {
     expect(figures[1]?.parts.cpu).toMatchObject({ outcome: 'measured', speed: null });
   });
 
-  it('tells by how much an engine’s clock is wrong', async () => {
+  it('tells by how much an engine’s clock is wrong, where it was asked for long enough', async () => {
     const time = new FakeTime();
-    const { engines } = await measure(time, [
-      new FakeEngine('native', time),
-      new FakeEngine('b', time, { clock: 0.25 }),
-    ]);
-    expect(engines.map(({ clock }) => clock)).toEqual([1, expect.closeTo(0.25, 3)]);
+    const ns = slower(1000);
+    const pair = [new FakeEngine('native', time, { ns }), new FakeEngine('b', time, { ns, clock: 0.25 })];
+    const { engines } = await measure(time, pair, { roundNs: 1e9 });
+    expect(engines.map(({ clock }) => clock)).toEqual([1, expect.closeTo(0.25, 6)]);
+    const short = await measure(time, pair, { roundNs: 1e6 });
+    expect(short.engines.map(({ clock }) => clock)).toEqual([null, null]);
+  });
+
+  it('takes a count for enough only when it was so twice', async () => {
+    const time = new FakeTime();
+    const slowAtFirst = new FakeEngine('slow at first', time, {
+      instead: (part, asked) =>
+        asked === 1 ? `${part} 500 ${checksumOf('cpu', 500)} ${ROUND_NS} ${ROUND_NS}\n` : undefined,
+    });
+    await measure(time, [slowAtFirst]);
+    expect(slowAtFirst.asked.at(-3)).toBe('cpu 250000');
   });
 
   it('spends no more than its budget on rounds, and makes at least one', async () => {

@@ -30,7 +30,7 @@ describe('a session with the program', () => {
   it('takes the time of its start, and of its answers by both clocks', async () => {
     const { session, answer } = await ask({ startNs: 5e6, clock: 0.5 });
     expect(session.startNs).toBe(5e6);
-    expect(answer).toEqual({ outcome: 'ran', ns: 2000, hostNs: 4000 });
+    expect(answer).toEqual({ outcome: 'ran', ns: 2000, ownAtNs: 2_502_000, hostAtNs: 5_004_000 });
     expect(session.failure).toBeUndefined();
   });
 
@@ -40,10 +40,10 @@ describe('a session with the program', () => {
   });
 
   it.each([
-    [`cpu 1000 00000000 5\n`, `its checksum is 00000000, and that of 1000 iterations is ${right}`],
+    [`cpu 1000 00000000 5 9\n`, `its checksum is 00000000, and that of 1000 iterations is ${right}`],
     ['cpu failed no\x07 memory\n', 'no? memory'],
     [`cpu 1000 ${right}\n`, `its answer is none: cpu 1000 ${right}`],
-    [`cpu 1000 ${right} -5\n`, `its answer is none: cpu 1000 ${right} -5`],
+    [`cpu 1000 ${right} -5 9\n`, `its answer is none: cpu 1000 ${right} -5 9`],
   ])('has a reason where the answer is %j, and goes on', async (line, why) => {
     const { session, answer } = await ask({ instead: (_part, asked) => (asked === 1 ? line : undefined) });
     expect(answer).toEqual({ outcome: 'failed', why });
