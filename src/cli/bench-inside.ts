@@ -33,7 +33,6 @@ const BOCHS: Needs = {
   places: [
     '/usr/bin/bochs-bin',
     '/usr/lib/x86_64-linux-gnu/bochs/plugins',
-
     '/usr/share/bochs/VGABIOS-lgpl-latest',
     '/lib/terminfo/x/xterm',
   ],
@@ -52,6 +51,8 @@ const GRACE_S = 50;
 
 export interface InsideOptions {
   readonly engines: readonly EngineName[];
+  /** More that they need. */
+  readonly files: readonly HostFile[];
   /** Of `vmlaunch bench`. */
   readonly argv: readonly string[];
   readonly budgetS: number;
@@ -65,7 +66,7 @@ export interface InsideOptions {
  */
 export async function benchInside(
   kind: HostKind,
-  { engines, argv, budgetS, progress }: InsideOptions,
+  { engines, files, argv, budgetS, progress }: InsideOptions,
 ): Promise<BenchResult | number> {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
   const outside = path.join(directory, 'result.json');
@@ -74,7 +75,7 @@ export async function benchInside(
       kind,
       argv: ['bench', '--host', 'local', '--no-text', '--json', RESULT_INSIDE, ...argv],
       env: { QEMU_MODULE_DIR: QEMU_MODULES },
-      upload: await filesFor(engines, progress),
+      upload: [...(await filesFor(engines, progress)), ...files],
       download: [{ inside: RESULT_INSIDE, outside }],
       // On vtx the same clock and an input that has ended make a run repeat; its seconds are counted in instructions.
       clock: 'fixed',

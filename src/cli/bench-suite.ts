@@ -10,7 +10,7 @@ import { VmError } from '../errors.js';
 import { native } from '../kvm/native.js';
 import { ENGINE_NAMES, type EngineName, makeEngine } from './bench-engines.js';
 import { benchInside } from './bench-inside.js';
-import { benchLinux } from './bench-linux.js';
+import { benchLinux, linuxFiles, wantsLinux } from './bench-linux.js';
 import { BenchProgress, type ProgressOptions } from './bench-progress.js';
 import { type BenchShowOptions, showBench } from './bench-show.js';
 import { chooseHost, type HostName } from './choose-host.js';
@@ -43,7 +43,13 @@ export async function benchSuite(options: BenchSuiteOptions): Promise<number> {
   const measured =
     host === 'local'
       ? await benchHere({ suite: options.suite, engines, workloads, budgetS })
-      : await benchInside(host, { engines, argv: argumentsInside(options), budgetS, progress });
+      : await benchInside(host, {
+          engines,
+          files: wantsLinux(workloads) ? await linuxFiles() : [],
+          argv: argumentsInside(options),
+          budgetS,
+          progress,
+        });
   if (typeof measured === 'number') return measured;
   showBench(measured, options);
   return 0;
@@ -85,9 +91,7 @@ async function benchHere(wanted: Wanted): Promise<BenchResult | number> {
 async function measure({ suite, engines, workloads, budgetS }: Wanted, signal: AbortSignal): Promise<BenchResult> {
   const now = native.monotonicNs;
   const [date, startNs, before] = [new Date(), now(), loadNow()];
-  const linux = workloads.some((row) => row.kind === 'boot' && row.start.guest === 'linux')
-    ? await benchLinux()
-    : undefined;
+  const linux = wantsLinux(workloads) ? await benchLinux() : undefined;
   using progress = new BenchProgress({ ...progressTarget(), now, budgetS });
   const result = await runSuite({
     engines: engines.map((name) => makeEngine(name, linux)),
