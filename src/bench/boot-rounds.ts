@@ -103,7 +103,7 @@ export class LongBoots {
     if (launched.isTimedOut && boot.endIn(launched.text) === undefined) {
       const time = secondsText(limitMs * NS_PER_MS);
       column.refuse(boot.name, 'over budget', `it had not come to that after ${time}`);
-      this.#endless.set(boot, `${column.engine.name}, which is faster, had not come to that after ${time}`);
+      this.#endless.set(boot, `not tried: ${column.engine.name} had not come to that after ${time}`);
     } else take(column, [boot], boot.start, launched);
   }
 
