@@ -1,15 +1,10 @@
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { Readable, Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
-import { type BenchResult, readBenchResult } from '../bench/result.js';
+import { type BenchResult, parseBenchResult } from '../bench/result.js';
 import type { HostFile } from '../host/file.js';
-import { runInHost } from '../host/forward.js';
 import type { HostKind } from '../host/kind.js';
 import { programFiles } from '../host/programs.js';
 import { ensurePackages } from '../setup/packages.js';
 import type { EngineName } from './bench-engines.js';
+import { measureThere } from './bench-there.js';
 
 /** Where what an engine needs is: a nested host holds this project and Node alone. */
 interface Needs {
@@ -45,7 +40,6 @@ const NEEDS: Readonly<Record<string, Needs>> = {
   bochs: BOCHS,
 };
 
-const RESULT_INSIDE = '/work/result.json';
 /** What the host's start and the last launch may take beyond the budget, which is the suite's alone. */
 const GRACE_S = 50;
 
@@ -68,27 +62,16 @@ export async function benchInside(
   kind: HostKind,
   { engines, files, argv, budgetS, progress }: InsideOptions,
 ): Promise<BenchResult | number> {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
-  const outside = path.join(directory, 'result.json');
-  try {
-    const status = await runInHost({
-      kind,
-      argv: ['bench', '--host', 'local', '--no-text', '--json', RESULT_INSIDE, ...argv],
-      env: { QEMU_MODULE_DIR: QEMU_MODULES },
-      upload: [...(await filesFor(engines, progress)), ...files],
-      download: [{ inside: RESULT_INSIDE, outside }],
-      // On vtx the same clock and an input that has ended make a run repeat; its seconds are counted in instructions.
-      clock: 'fixed',
-      ...(kind === 'svm' && { timeoutS: budgetS + GRACE_S }),
-      stdin: await noInput(),
-      stdout: new Writable({ write: (_bytes, _encoding, done) => done() }),
-      stderr: process.stderr,
-      progress,
-    });
-    return status === 0 ? readBenchResult(outside) : status;
-  } finally {
-    fs.rmSync(directory, { recursive: true });
-  }
+  const result = await measureThere({
+    kind,
+    argv: ['bench', '--no-text', ...argv],
+    env: { QEMU_MODULE_DIR: QEMU_MODULES },
+    files: [...(await filesFor(engines, progress)), ...files],
+    // On vtx its seconds are counted in instructions.
+    ...(kind === 'svm' && { timeoutS: budgetS + GRACE_S }),
+    progress,
+  });
+  return typeof result === 'string' ? parseBenchResult(result, 'what the nested host wrote') : result;
 }
 
 /** What engines of these names need. An engine whose packages cannot be had is left out, and says so inside. */
@@ -104,10 +87,4 @@ export async function filesFor(engines: readonly string[], progress: (line: stri
     }
   }
   return [...new Map(files.map((file) => [file.path, file])).values()];
-}
-
-export async function noInput(): Promise<Readable> {
-  const input = Readable.from([]).resume();
-  await finished(input);
-  return input;
 }

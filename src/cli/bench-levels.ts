@@ -1,14 +1,10 @@
-import fs from 'node:fs';
 import os from 'node:os';
-import path from 'node:path';
-import { Writable } from 'node:stream';
 import { LEVELS, LEVELS_SCHEMA, type LevelEngineName, type LevelsResult } from '../bench/levels/levels.js';
 import { type LevelEngine, measureLevels } from '../bench/levels/measure.js';
-import { runInHost } from '../host/forward.js';
 import type { HostKind } from '../host/kind.js';
 import { writeFile } from '../host/write-file.js';
 import { native } from '../kvm/native.js';
-import { filesFor, noInput, QEMU_MODULES } from './bench-inside.js';
+import { filesFor, QEMU_MODULES } from './bench-inside.js';
 import {
   containerEngine,
   type EngineParts,
@@ -20,6 +16,7 @@ import {
   unmeasuredEngine,
 } from './bench-levels-engines.js';
 import { levelsTable } from './bench-levels-table.js';
+import { measureThere } from './bench-there.js';
 import { chooseHost, type HostName } from './choose-host.js';
 import { numberOf } from './image-options.js';
 import { guestIn, levelsGuest } from './levels-guest.js';
@@ -36,7 +33,7 @@ export interface BenchLevelsOptions {
   readonly guest?: string;
 }
 
-const INSIDE = { guest: '/work/levels', result: '/work/levels.json' };
+const GUEST_INSIDE = '/work/levels';
 /** Engines whose programs a nested host has to be given. */
 const EMULATORS = ['qemu-user', 'qemu-tcg'];
 
@@ -136,32 +133,18 @@ function makeEngine(name: LevelEngineName, parts: EngineParts): LevelEngine {
 
 /** The same inside: what was measured comes out, and is shown here. */
 async function levelsThere(kind: HostKind, budgetS: number, progress: Progress): Promise<LevelsResult | number> {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-levels-'));
-  const outside = path.join(directory, 'levels.json');
-  try {
-    const { kernel, initrd } = await levelsGuest(progress);
-    const inside = guestIn(INSIDE.guest);
-    const status = await runInHost({
-      kind,
-      argv: [
-        ...['bench', 'levels', '--host', 'local', '--budget', `${budgetS}`],
-        ...['--guest', INSIDE.guest, '--json', INSIDE.result],
-      ],
-      env: { QEMU_MODULE_DIR: QEMU_MODULES },
-      upload: [
-        { path: inside.kernel, source: kernel },
-        { path: inside.initrd, source: initrd },
-        ...(await filesFor(EMULATORS, progress)),
-      ],
-      download: [{ inside: INSIDE.result, outside }],
-      clock: 'fixed',
-      stdin: await noInput(),
-      stdout: new Writable({ write: (_bytes, _encoding, done) => done() }),
-      stderr: process.stderr,
-      progress,
-    });
-    return status === 0 ? (JSON.parse(fs.readFileSync(outside, 'utf8')) as LevelsResult) : status;
-  } finally {
-    fs.rmSync(directory, { recursive: true });
-  }
+  const { kernel, initrd } = await levelsGuest(progress);
+  const inside = guestIn(GUEST_INSIDE);
+  const result = await measureThere({
+    kind,
+    argv: ['bench', 'levels', '--budget', `${budgetS}`, '--guest', GUEST_INSIDE],
+    env: { QEMU_MODULE_DIR: QEMU_MODULES },
+    files: [
+      { path: inside.kernel, source: kernel },
+      { path: inside.initrd, source: initrd },
+      ...(await filesFor(EMULATORS, progress)),
+    ],
+    progress,
+  });
+  return typeof result === 'string' ? (JSON.parse(result) as LevelsResult) : result;
 }
