@@ -41,6 +41,8 @@ export interface LongBootsOptions {
 /** One that is tried may take so much of the time that is left; one that has its samples, of the budget. */
 const OF_THE_REST = 1 / 3;
 const OF_THE_BUDGET = 1 / 50;
+/** With less time than this none is tried of which nothing is known. */
+const LEAST_NS = 1e8;
 /** What a boot takes varies more than what it is told from. */
 const MARGIN = 1.5;
 
@@ -91,7 +93,7 @@ export class LongBoots {
     const { budgetS, now, deadline } = this.options;
     const expected = this.#expected(column, boot);
     // One that nobody has made is tried, first by the fastest.
-    if (expected === undefined) return !this.#endless.has(boot);
+    if (expected === undefined) return !this.#endless.has(boot) && now() + LEAST_NS < deadline;
     if (column.samplesOf(boot.name).length >= LEAST_ROUNDS) return expected.ns <= budgetS * NS_PER_S * OF_THE_BUDGET;
     return expected.ns * MARGIN <= (deadline - now()) * OF_THE_REST;
   }

@@ -67,6 +67,8 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     // One that hangs leaves the others their shares, and the rounds one.
     const share = (deadline - now()) / (columns.length - index + 1);
     await calibrate(column, options, now() + share);
+    // So each engine has its figures where no round is left.
+    await makeBoots(column, options, limitMs(options, Number.POSITIVE_INFINITY));
   }
   const longBoots = new LongBoots(columns, { ...options, deadline });
   let rounds = 0;
@@ -78,7 +80,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     if (active.length === 0 || isEnough || now() + (rounds > 0 ? roundNs : 0) > deadline) break;
     for (let i = 0; i < active.length; i++) {
       const column = active[(i + rounds) % active.length];
-      if (column === undefined) continue;
+      if (column === undefined || now() > deadline) continue;
       progress({ engine: column.engine.name, round: rounds + 1 });
       if (column.counts.size > 0) await runRound(column, options);
       const mostMs = column.bootsNs === 0 ? Number.POSITIVE_INFINITY : (column.bootsNs * HANGS_FROM) / NS_PER_MS;
