@@ -3,6 +3,7 @@
  * before, between and after them, or stop anywhere: each workload that was asked for gets a result or a reason.
  */
 import type { Asked } from './guest-image.js';
+import { printable } from './printable.js';
 import { serialBytes, workloadNamed } from './workloads.js';
 
 export type WorkloadResult =
@@ -184,12 +185,4 @@ function neverStarted(lines: readonly Line[]): string {
   return last === undefined
     ? 'the guest printed nothing'
     : `the guest did not start; the last line: ${printable(last.text)}`;
-}
-
-const LONGEST = 120;
-
-/** For a message of one line: what an engine printed may hold anything. */
-function printable(text: string): string {
-  const clean = text.replace(/[^ -~…]+/g, '?').trim();
-  return clean.length <= LONGEST ? clean : `${clean.slice(0, LONGEST)}…`;
 }

@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { extractVmlinux } from '../boot/vmlinux.js';
-import { messageOf, VmError } from '../errors.js';
+import { unpackKernel } from '../host/parts.js';
 import { projectRoot } from '../host/project.js';
-import { decompress } from '../machine/decompress.js';
 import { buildOnce } from '../setup/cache.js';
 import type { Progress } from '../setup/command.js';
 import { KERNEL_ARGUMENTS } from '../setup/demo.js';
@@ -51,17 +49,7 @@ export async function levelsGuest(progress: Progress): Promise<LevelsGuest> {
     const archive = await busyboxInitramfs({ busybox: packages.path('/bin/busybox'), init: INIT, entries });
     const guest = guestIn(building);
     fs.writeFileSync(guest.initrd, archive);
-    fs.writeFileSync(guest.kernel, unpacked(bzImage));
+    fs.writeFileSync(guest.kernel, unpackKernel(bzImage));
   });
   return guestIn(directory);
-}
-
-function unpacked(bzImage: string): Uint8Array {
-  try {
-    return extractVmlinux(fs.readFileSync(bzImage), decompress);
-  } catch (error) {
-    throw new VmError('SETUP_FAILED', `${bzImage} holds no kernel that can be unpacked: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }

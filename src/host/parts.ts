@@ -45,7 +45,7 @@ export async function hostParts(packages: Packages, progress: Progress): Promise
   const key = partsKey(kernel, packages);
   const directory = await buildOnce('host-parts', key, async (building) => {
     progress(`nested hosts: kernel ${kernel.version}, initramfs with Node ${process.version}`);
-    fs.writeFileSync(path.join(building, 'vmlinux'), unpackKernel(kernel));
+    fs.writeFileSync(path.join(building, 'vmlinux'), unpackKernel(kernel.bzImage));
     await makeInitramfs(building, kernel, packages);
     await makeBochsParts(building);
   });
@@ -59,8 +59,8 @@ export async function hostParts(packages: Packages, progress: Progress): Promise
   return { key, boot };
 }
 
-/** @throws VmError SETUP_FAILED */
-function unpackKernel({ bzImage }: Kernel): Uint8Array {
+/** The vmlinux in a bzImage file. @throws VmError SETUP_FAILED */
+export function unpackKernel(bzImage: string): Uint8Array {
   try {
     return extractVmlinux(fs.readFileSync(bzImage), decompress);
   } catch (error) {

@@ -1,4 +1,5 @@
 import { messageOf } from '../../errors.js';
+import { printable } from '../printable.js';
 import { checksumOf, type PartName } from './parts.js';
 import type { Running } from './running.js';
 
@@ -27,8 +28,6 @@ const READY = 'levels 1';
 const RESULT = /^(\S{1,16}) (\d{1,10}) ([0-9a-f]{8}) (\d{1,16}) (\d{1,20})$/;
 /** More than it prints between two lines that are waited for. */
 const MOST_BYTES = 1 << 20;
-const LONGEST = 120;
-
 /** A program of the levels that is asked for its parts, one after another. */
 export class Session {
   /** What it took until it could be asked, in nanoseconds. */
@@ -171,10 +170,4 @@ class Lines {
     }
     this.#wake();
   }
-}
-
-/** For a message of one line: what it printed may hold anything. */
-function printable(text: string): string {
-  const clean = text.replace(/[^ -~]+/g, '?').trim();
-  return clean.length <= LONGEST ? clean : `${clean.slice(0, LONGEST)}…`;
 }
