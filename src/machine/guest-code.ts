@@ -2,7 +2,8 @@ import { createRequire } from 'node:module';
 import type { Sregs } from '../kvm/abi/registers.js';
 import { CR0_PE, EFER_LMA, RFLAGS_VM } from '../kvm/x86.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
-import { type PagingState, walkPageTables } from '../memory/walk.js';
+import type { PagingState } from '../memory/paging.js';
+import { walkPageTables } from '../memory/walk.js';
 
 /** The longest instruction (SDM volume 2, 2.3.11). */
 const MAX_INSTRUCTION = 15;

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { type PagingState, walkPageTables } from '../../../src/memory/walk.js';
+import type { PagingState } from '../../../src/memory/paging.js';
+import { walkPageTables } from '../../../src/memory/walk.js';
 
 const RAM_BYTES = 1 << 20;
 const CR0_PG = 1n << 31n;
@@ -64,8 +65,8 @@ describe('walkPageTables of 32-bit paging', () => {
     const { mode, steps, result } = walk(state({}), 0x00402abcn);
     expect(mode).toBe('32-bit');
     expect(steps).toEqual([
-      { entry: 'PDE', address: 0x1004n, index: 1, value: 0x2007n, flags: ['P', 'R/W', 'U/S'] },
-      { entry: 'PTE', address: 0x2008n, index: 2, value: 0x5063n, flags: ['P', 'R/W', 'A', 'D'] },
+      { entry: 'PDE', address: 0x1004n, index: 1, value: 0x2007n, flags: ['P', 'R/W', 'U/S'], hasAccessed: true },
+      { entry: 'PTE', address: 0x2008n, index: 2, value: 0x5063n, flags: ['P', 'R/W', 'A', 'D'], hasAccessed: true },
     ]);
     expect(result).toEqual({
       outcome: 'mapped',
@@ -86,6 +87,8 @@ describe('walkPageTables of 32-bit paging', () => {
     expect(walk(state({}), 0x00c12345n).steps.map((step) => step.entry)).toEqual(['PDE', 'PTE']);
     entry32(0x1000, 3, 0x00e00083);
     expect(walk(state({ cr4: PSE }), 0x00c12345n).result).toEqual({ outcome: 'reserved-bit' });
+    entry32(0x1000, 3, 0x00c02083);
+    expect(walk(state({ cr4: PSE, physicalBits: 32 }), 0x00c12345n).result).toEqual({ outcome: 'reserved-bit' });
   });
 });
 
@@ -112,6 +115,14 @@ describe('walkPageTables of PAE paging', () => {
     entry(0x1020, 0, 0x2000n | P);
     entry(0x2000, 0, 0x3000n | P | (1n << 52n));
     expect(walk(pae, 0n).result).toEqual({ outcome: 'reserved-bit' });
+  });
+
+  it('reserves the address bits that the CPU has not', () => {
+    entry(0x1020, 0, 0x2000n | P);
+    entry(0x2000, 0, 0x3000n | P);
+    entry(0x3000, 0, (1n << 40n) | P);
+    expect(walk({ ...pae, physicalBits: 40 }, 0n).result).toEqual({ outcome: 'reserved-bit' });
+    expect(walk({ ...pae, physicalBits: 41 }, 0n).result).toMatchObject({ outcome: 'mapped', inRam: false });
   });
 
   it('maps 2 MiB by the second', () => {
@@ -163,6 +174,20 @@ describe('walkPageTables of 4-level paging', () => {
     expect(walk(LONG, 0x12345n).result).toMatchObject({ physicalAddress: 0x12345n, pageSize: 2 << 20 });
     entry(0x1000, 0, 0x2000n | P | PS);
     expect(walk(LONG, 0n).result).toEqual({ outcome: 'reserved-bit' });
+  });
+
+  it('reserves pages of 1 GiB where the CPU has none, and bit 8 of a PML4E on AMD', () => {
+    entry(0x1000, 0, 0x2000n | P | 0x100n);
+    entry(0x2000, 0, P | PS);
+    expect(walk(LONG, 0n).result.outcome).toBe('mapped');
+    expect(walk({ ...LONG, gigabytePages: false }, 0n)).toMatchObject({
+      steps: { length: 2 },
+      result: { outcome: 'reserved-bit' },
+    });
+    expect(walk({ ...LONG, isAmd: true }, 0n)).toMatchObject({
+      steps: { length: 1 },
+      result: { outcome: 'reserved-bit' },
+    });
   });
 
   it('refuses an address that is not canonical, before any table', () => {
