@@ -1,6 +1,6 @@
 /** A suite's boots: a launch each, in every round; the long ones where there is time for them. */
 import type { Boot } from './boots.js';
-import { type Column, LEAST_ROUNDS } from './column.js';
+import { type Column, LEAST_ROUNDS, type Sample } from './column.js';
 import { arrivalOf, type Start } from './engine.js';
 import { type LimitedLaunch, launchWithin } from './launch-within.js';
 import { median } from './statistics.js';
@@ -8,25 +8,28 @@ import { median } from './statistics.js';
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 
-/** Makes each boot of an engine once, but for the long ones. */
+/** Makes each boot of an engine once, but for the long ones. @param keep is given each one's sample */
 export async function makeBoots(
   column: Column,
   { signal, now }: Pick<LongBootsOptions, 'signal' | 'now'>,
   limitMs: number,
+  keep: Keep,
 ): Promise<void> {
   const begin = now();
   const boots = column.boots.filter(({ isLong }) => !isLong);
   for (const start of new Set(boots.map((boot) => boot.start))) {
     const launched = await launchWithin(column.engine, start, { signal, limitMs });
-    take(column, boots, start, launched);
+    take(column, boots, start, launched, keep);
   }
   column.bootsNs = now() - begin;
 }
 
-function take(column: Column, boots: readonly Boot[], start: Start, launched: LimitedLaunch): void {
+type Keep = (name: string, sample: Sample) => void;
+
+function take(column: Column, boots: readonly Boot[], start: Start, launched: LimitedLaunch, keep: Keep): void {
   for (const boot of boots.filter((one) => one.start === start)) {
     const end = boot.endIn(launched.text);
-    if (end !== undefined) column.add(boot.name, { count: 1, hostNs: arrivalOf(launched, end), guestTicks: 0 });
+    if (end !== undefined) keep(boot.name, { count: 1, hostNs: arrivalOf(launched, end), guestTicks: 0 });
     else column.refuse(boot.name, 'failed', `it did not come to that (the engine ${launched.failure ?? 'ended'})`);
   }
 }
@@ -106,7 +109,7 @@ export class LongBoots {
       const time = secondsText(limitMs * NS_PER_MS);
       column.refuse(boot.name, 'over budget', `it had not come to that after ${time}`);
       this.#endless.set(boot, `not tried: ${column.engine.name} had not come to that after ${time}`);
-    } else take(column, [boot], boot.start, launched);
+    } else take(column, [boot], boot.start, launched, (name, sample) => column.add(name, sample));
   }
 
   #expected(column: Column, boot: Boot): Expected | undefined {

@@ -68,7 +68,8 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
     const share = (deadline - now()) / (columns.length - index + 1);
     await calibrate(column, options, now() + share);
     // So each engine has its figures where no round is left.
-    await makeBoots(column, options, limitMs(options, Number.POSITIVE_INFINITY));
+    const keep = (name: string, sample: Sample): void => void column.first.set(name, sample);
+    await makeBoots(column, options, limitMs(options, Number.POSITIVE_INFINITY), keep);
   }
   const longBoots = new LongBoots(columns, { ...options, deadline });
   let rounds = 0;
@@ -84,7 +85,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       progress({ engine: column.engine.name, round: rounds + 1 });
       if (column.counts.size > 0) await runRound(column, options);
       const mostMs = column.bootsNs === 0 ? Number.POSITIVE_INFINITY : (column.bootsNs * HANGS_FROM) / NS_PER_MS;
-      await makeBoots(column, options, limitMs(options, mostMs));
+      await makeBoots(column, options, limitMs(options, mostMs), (name, sample) => column.add(name, sample));
     }
     await longBoots.round((engine) => progress({ engine, round: rounds + 1 }));
   }

@@ -12,6 +12,7 @@ import { v86Command, v86Version } from '../bench/v86.js';
 import { BEYOND_KVM_PVM } from '../bench/workloads.js';
 import { messageOf, VmError } from '../errors.js';
 import { localFlavour } from '../kvm/flavour.js';
+import type { KvmPort } from '../machine/options.js';
 import type { DemoGuest } from '../setup/demo.js';
 import { ensurePackages, type Packages } from '../setup/packages.js';
 import { version } from './version.js';
@@ -89,9 +90,18 @@ function nativeEngine(): Engine {
   });
 }
 
+/** Ports of the benchmark's guest (guest-images/bench/guest/exits.c) for which KVM has something better than an exit. */
+const KVM_PORTS = [
+  { port: 0x5c0, size: 1, how: 'coalesced' },
+  { port: 0x5c8, size: 1, how: 'ioeventfd' },
+] as const satisfies readonly KvmPort[];
+
 /** The workloads run in a machine of this process; a boot is that of the command. */
 function kvmEngine(linux: BenchLinux): Engine {
-  const machine = new MachineEngine(`vmlaunch ${version()}`, (start) => guestOf(start, linux));
+  const machine = new MachineEngine(`vmlaunch ${version()}`, (start) => ({
+    ...guestOf(start, linux),
+    kvmPorts: KVM_PORTS,
+  }));
   const refuses = (start: Start) => refusalOnKvm(start, linux);
   const probe = () => machine.probe();
   const program = (start: Start): Program => ({ command: runCommand(guestOf(start, linux)) });

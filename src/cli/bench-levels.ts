@@ -1,9 +1,9 @@
-import os from 'node:os';
 import { LEVELS, LEVELS_SCHEMA, type LevelEngineName, type LevelsResult } from '../bench/levels/levels.js';
 import { type LevelEngine, measureLevels } from '../bench/levels/measure.js';
 import type { HostKind } from '../host/kind.js';
 import { writeFile } from '../host/write-file.js';
 import { native } from '../kvm/native.js';
+import { abortedBySignal } from './abort-on-signal.js';
 import { filesFor, QEMU_MODULES } from './bench-inside.js';
 import {
   containerEngine,
@@ -50,7 +50,7 @@ export async function benchLevels(options: BenchLevelsOptions): Promise<number> 
   const { host, why } = chooseHost(options.host, true, 'svm', 'run Linux');
   if (options.host === 'auto') progress(`host ${host}: ${why}`);
   const result = await (host === 'local'
-    ? levelsHere(options.guest, budgetS, progress)
+    ? abortedBySignal((signal) => levelsHere(options.guest, budgetS, progress, signal))
     : levelsThere(host, budgetS, progress));
   if (typeof result === 'number') return result;
   if (options.json !== undefined) writeFile(options.json, `${JSON.stringify(result, undefined, 2)}\n`);
@@ -61,46 +61,34 @@ export async function benchLevels(options: BenchLevelsOptions): Promise<number> 
 
 type Progress = (line: string) => void;
 
-/** On the processor and the kernel that are here. A number: the exit status where a signal stopped it. */
+/** On the processor and the kernel that are here. */
 async function levelsHere(
   guestDirectory: string | undefined,
   budgetS: number,
   progress: Progress,
-): Promise<LevelsResult | number> {
-  const controller = new AbortController();
-  const interrupt = (signal: NodeJS.Signals): void => controller.abort(signal);
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of signals) process.on(signal, interrupt);
-  try {
-    const date = new Date();
-    const { rounds, engines } = await measureLevels({
-      engines: enginesHere(guestDirectory, progress),
-      budgetS,
-      startLimitMs: Math.max(budgetS, LEAST_START_S) * 1000,
-      now: native.monotonicNs,
-      signal: controller.signal,
-      progress,
-    });
-    const { kind, flavour, processor, kernel } = describeThisHost();
-    return {
-      schema: LEVELS_SCHEMA,
-      version: version(),
-      date: date.toISOString(),
-      host: { kind, flavour, processor, kernel },
-      budgetS,
-      rounds,
-      levels: LEVELS.flatMap((level) =>
-        engines.flatMap(({ name, ...figures }) => (name === level.engine ? [{ ...level, ...figures }] : [])),
-      ),
-    };
-  } catch (error) {
-    if (!controller.signal.aborted) throw error;
-    const signal = String(controller.signal.reason) as NodeJS.Signals;
-    progress(`stopped by ${signal}`);
-    return 128 + os.constants.signals[signal];
-  } finally {
-    for (const signal of signals) process.off(signal, interrupt);
-  }
+  signal: AbortSignal,
+): Promise<LevelsResult> {
+  const date = new Date();
+  const { rounds, engines } = await measureLevels({
+    engines: enginesHere(guestDirectory, progress),
+    budgetS,
+    startLimitMs: Math.max(budgetS, LEAST_START_S) * 1000,
+    now: native.monotonicNs,
+    signal,
+    progress,
+  });
+  const { kind, flavour, processor, kernel } = describeThisHost();
+  return {
+    schema: LEVELS_SCHEMA,
+    version: version(),
+    date: date.toISOString(),
+    host: { kind, flavour, processor, kernel },
+    budgetS,
+    rounds,
+    levels: LEVELS.flatMap((level) =>
+      engines.flatMap(({ name, ...figures }) => (name === level.engine ? [{ ...level, ...figures }] : [])),
+    ),
+  };
 }
 
 function enginesHere(guestDirectory: string | undefined, progress: Progress): LevelEngine[] {

@@ -1,4 +1,3 @@
-import os from 'node:os';
 import { BOOTS } from '../bench/boots.js';
 import type { Row } from '../bench/column.js';
 import { makeBenchResult } from '../bench/make-result.js';
@@ -8,6 +7,7 @@ import { type SuiteName, workloadsOfSuite } from '../bench/suites.js';
 import { WORKLOADS } from '../bench/workloads.js';
 import { VmError } from '../errors.js';
 import { native } from '../kvm/native.js';
+import { abortedBySignal } from './abort-on-signal.js';
 import { ENGINE_NAMES, type EngineName, makeEngine } from './bench-engines.js';
 import { benchInside } from './bench-inside.js';
 import { benchLinux, linuxFiles, wantsLinux } from './bench-linux.js';
@@ -42,7 +42,7 @@ export async function benchSuite(options: BenchSuiteOptions): Promise<number> {
   if (options.host === 'auto') progress(`host ${host}: ${why}`);
   const measured =
     host === 'local'
-      ? await benchHere({ suite: options.suite, engines, workloads, budgetS })
+      ? await abortedBySignal((signal) => benchHere({ suite: options.suite, engines, workloads, budgetS }, signal))
       : await benchInside(host, {
           engines,
           files: wantsLinux(workloads) ? await linuxFiles() : [],
@@ -70,25 +70,8 @@ interface Wanted {
   readonly budgetS: number;
 }
 
-/** On the processor and the KVM that are here. Returns the exit status where a signal stopped it. */
-async function benchHere(wanted: Wanted): Promise<BenchResult | number> {
-  const controller = new AbortController();
-  const interrupt = (signal: NodeJS.Signals): void => controller.abort(signal);
-  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGALRM'] as const;
-  for (const signal of signals) process.once(signal, interrupt);
-  try {
-    return await measure(wanted, controller.signal);
-  } catch (error) {
-    if (!controller.signal.aborted) throw error;
-    const signal = String(controller.signal.reason) as NodeJS.Signals;
-    process.stderr.write(`vmlaunch: stopped by ${signal}\n`);
-    return 128 + os.constants.signals[signal];
-  } finally {
-    for (const signal of signals) process.off(signal, interrupt);
-  }
-}
-
-async function measure({ suite, engines, workloads, budgetS }: Wanted, signal: AbortSignal): Promise<BenchResult> {
+/** On the processor and the KVM that are here. */
+async function benchHere({ suite, engines, workloads, budgetS }: Wanted, signal: AbortSignal): Promise<BenchResult> {
   const now = native.monotonicNs;
   const [date, startNs, before] = [new Date(), now(), loadNow()];
   const linux = wantsLinux(workloads) ? await benchLinux() : undefined;

@@ -4,7 +4,7 @@ import { type EntryMode, FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { pvFeatureNames } from '../kvm/cpuid.js';
 import { parseBreak } from './break-on.js';
-import { MAX_CPUS, type MachineOptions, type ModuleOptions } from './options.js';
+import { type KvmPort, MAX_CPUS, type MachineOptions, type ModuleOptions } from './options.js';
 
 /** Node.js fires a timer of 2^31 ms or more at once. */
 const MAX_TIMEOUT_S = Math.floor((2 ** 31 - 1) / 1000);
@@ -44,7 +44,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   initrd: FILE,
   modules: {
     wanted: 'an array of { file, commandLine }',
-    holds: (value) => Array.isArray(value) && value.every(isPlainObject),
+    holds: isArrayOfObjects,
   },
   commandLine: TEXT,
   memory: {
@@ -62,11 +62,17 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   timeoutS: { wanted: `a number of seconds from 0 to ${MAX_TIMEOUT_S}`, holds: isNumber(0, MAX_TIMEOUT_S) },
   reboot: BOOLEAN,
   paravirt: { wanted: 'an object', holds: isPlainObject },
+  kvmPorts: { wanted: 'an array of { port, size, how }', holds: isArrayOfObjects },
   timed: BOOLEAN,
   traceKvm: BOOLEAN,
   breakOn: { wanted: 'an array of strings', holds: (value) => Array.isArray(value) && value.every(isString) },
   record: { wanted: 'an object', holds: isPlainObject },
   kvmPath: TEXT,
+};
+const KVM_PORT_RULES: Readonly<Record<keyof KvmPort, Rule>> = {
+  port: { wanted: 'a port from 0 to 0xffff', holds: isWhole(0, 0xffff) },
+  size: { wanted: '1, 2 or 4', holds: (value) => [1, 2, 4].some((size) => size === value) },
+  how: oneOf(['coalesced', 'ioeventfd']),
 };
 const MODULE_RULES: Readonly<Record<keyof ModuleOptions, Rule>> = { file: FILE, name: TEXT, commandLine: TEXT };
 const PARAVIRT_RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
@@ -79,25 +85,33 @@ const PARAVIRT_RULES: Readonly<Record<string, Rule>> = Object.fromEntries(
  */
 export function checkOptions(options: unknown): asserts options is MachineOptions {
   if (!isPlainObject(options)) throw new VmError('OPTION_INVALID', 'the options of a machine must be an object');
-  checkEach('', options, MACHINE_RULES, 'image');
-  const { modules = [], paravirt = {}, breakOn = [] } = options as unknown as MachineOptions;
+  checkEach('', options, MACHINE_RULES, ['image']);
+  const { modules = [], paravirt = {}, breakOn = [], kvmPorts = [] } = options as unknown as MachineOptions;
   modules.forEach((module, i) => {
-    checkEach(`modules[${i}].`, module, MODULE_RULES, 'file');
+    checkEach(`modules[${i}].`, module, MODULE_RULES, ['file']);
+  });
+  kvmPorts.forEach((port, i) => {
+    checkEach(`kvmPorts[${i}].`, port, KVM_PORT_RULES, Object.keys(KVM_PORT_RULES));
   });
   checkEach('paravirt.', paravirt, PARAVIRT_RULES);
   breakOn.forEach(parseBreak);
 }
 
-/** @param needed the one option that may not be left out */
-function checkEach(prefix: string, options: object, rules: Readonly<Record<string, Rule>>, needed?: string): void {
-  const given = needed === undefined ? options : { [needed]: undefined, ...options };
+/** @param needed what may not be left out */
+function checkEach(
+  prefix: string,
+  options: object,
+  rules: Readonly<Record<string, Rule>>,
+  needed: readonly string[] = [],
+): void {
+  const given = { ...Object.fromEntries(needed.map((name) => [name, undefined])), ...options };
   for (const [name, value] of Object.entries(given)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     if (rule === undefined) {
       const hint = `Known: ${Object.keys(rules).join(', ')}.`;
       throw new VmError('OPTION_INVALID', `there is no option ${prefix}${JSON.stringify(name).slice(1, -1)}`, { hint });
     }
-    const mayBeAbsent = value === undefined && name !== needed;
+    const mayBeAbsent = value === undefined && !needed.includes(name);
     if (!mayBeAbsent && !rule.holds(value)) throw refused(prefix + name, value, rule);
   }
 }
@@ -112,6 +126,10 @@ function valueText(value: unknown): string {
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'an array' : 'an object';
   return String(value);
+}
+
+function isArrayOfObjects(value: unknown): boolean {
+  return Array.isArray(value) && value.every(isPlainObject);
 }
 
 function isPlainObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -3,6 +3,7 @@ import { VmError } from '../errors.js';
 import { KVM_CAP_COALESCED_PIO, KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
 import { CoalescedRing } from '../kvm/coalesced.js';
 import { filterCpuid, type ParavirtFeatures } from '../kvm/cpuid.js';
+import type { OwnedFd } from '../kvm/fd.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
 import { KvmTrace } from '../kvm/trace.js';
@@ -18,8 +19,10 @@ import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './cont
 import type { ExitRing } from './exit-ring.js';
 import { IdleWatch } from './idle-watch.js';
 import { KvmCounters } from './kvm-counters.js';
+import { giveKvmPorts } from './kvm-ports.js';
 import { LateWritesWatch } from './late-writes-watch.js';
 import { furnish, loadSegments, mapFirmware, usesMuchRam } from './load.js';
+import type { KvmPort } from './options.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import { ScreenReader, type TextScreen } from './screen.js';
@@ -47,6 +50,7 @@ export interface InstanceOptions {
   readonly timed: boolean;
   readonly traceKvm: boolean;
   readonly breakOn: readonly string[];
+  readonly kvmPorts: readonly KvmPort[];
   /** Where exits are recorded, a ring for each vCPU. */
   readonly exitRings: readonly ExitRing[] | undefined;
   /** Where vCPU threads have their KVM events recorded for the reader of the rings. */
@@ -85,6 +89,7 @@ export class Instance {
   readonly #idleWatch: IdleWatch;
   readonly #lateWrites: LateWritesWatch | undefined;
   readonly #trace: KvmTrace | undefined;
+  #kvmPorts: readonly OwnedFd[] = [];
   #resolveEnded: (end: ThreadEnd) => void = () => {};
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
@@ -119,6 +124,7 @@ export class Instance {
         () => this.stop({ reason: 'halted' }),
       );
       this.#lateWrites = this.#watchLateWrites();
+      this.#kvmPorts = giveKvmPorts(this.#vm, options.kvmPorts);
       this.#load(options.plan);
     } catch (error) {
       this.#release();
@@ -226,6 +232,7 @@ export class Instance {
     this.kvmCounters?.close();
     this.#trace?.close();
     this.#vm.close();
+    for (const event of this.#kvmPorts) event.close();
     releaseRam([...this.#ram, ...this.#rom]);
   }
 

@@ -200,7 +200,14 @@ export class Machine {
   }
 
   #powerOn(): Instance {
-    const { cpus = DEFAULT_CPUS, paravirt = {}, timed = false, traceKvm = false, breakOn = [] } = this.#options;
+    const {
+      cpus = DEFAULT_CPUS,
+      paravirt = {},
+      timed = false,
+      traceKvm = false,
+      breakOn = [],
+      kvmPorts = [],
+    } = this.#options;
     return new Instance({
       kvm: this.#kvm,
       plan: this.plan,
@@ -210,6 +217,7 @@ export class Machine {
       timed,
       traceKvm,
       breakOn,
+      kvmPorts,
       exitRings: this.exitRings,
       exitThreadsFile: this.#options.record?.threadsFile,
       hops: this.hops?.buffer,

@@ -21,6 +21,15 @@ export interface RecordOptions {
   readonly hops?: boolean | undefined;
 }
 
+/** A port of no device, writes to which KVM takes itself: they make no exit to the machine, and nobody is told of them. */
+export interface KvmPort {
+  readonly port: number;
+  /** Bytes: 1, 2 or 4. For an ioeventfd those of the write. */
+  readonly size: number;
+  /** Into the VM's ring (KVM API 4.116), of which one that is full makes an exit, or counted by an eventfd (4.59). */
+  readonly how: 'coalesced' | 'ioeventfd';
+}
+
 /** What a machine is made of. */
 export interface MachineOptions {
   /** A kernel or flat image: its file's name, or its bytes. */
@@ -51,6 +60,8 @@ export interface MachineOptions {
   readonly reboot?: boolean | undefined;
   /** KVM's paravirtual features; what is not named is on where KVM has it. */
   readonly paravirt?: ParavirtFeatures | undefined;
+  /** Ports for a guest that measures what KVM does with a write without an exit. */
+  readonly kvmPorts?: readonly KvmPort[] | undefined;
   /** Takes the time inside and outside of KVM_RUN; costs two time stamps an exit. */
   readonly timed?: boolean | undefined;
   /** Writes every exit down for whoever reads `Machine.exitRings`; costs some hundred instructions an exit. */

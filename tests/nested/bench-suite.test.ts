@@ -36,9 +36,8 @@ it('[emulators] vmlaunch bench gives each engine a figure or a reason, and all s
         continue;
       }
       if (cell.outcome !== 'measured') throw new Error(`${name}, ${workload}: ${cell.why}`);
-      // On a busy machine both ends of a workload may come in one piece: then the round has no time of it.
-      if (workload.startsWith('boot.')) expect(cell.samples).toHaveLength(rounds);
-      else expect(cell.samples.length).toBeLessThanOrEqual(rounds);
+      // The last round may be cut short, and where both ends of a workload come in one piece a round has no time of it.
+      expect(cell.samples.length).toBeLessThanOrEqual(rounds);
       expect(cell.median).toBeGreaterThan(0);
     }
   }

@@ -104,8 +104,9 @@ function withHostWrite(steps: readonly PrintfStep[], writes: readonly HostWrite[
   const write = writes.find(({ offset, bytes }) => offset === 0 && bytes > 0);
   if (ring === undefined || write === undefined) return [...steps];
   const beside = { mode: 'rootRing3', thread: 'main' } as const;
-  const inRing = ring.startNs + ring.ns;
   const startNs = rounded(write.startNs - calledNs);
+  // On a busy host the main thread may have it before the vCPU's thread, put aside meanwhile, is back from the ring.
+  const inRing = Math.min(ring.startNs + ring.ns, startNs);
   return [
     ...steps.slice(0, at + 1),
     { ...beside, what: 'mainThread', startNs: inRing, ns: rounded(startNs - inRing) },

@@ -2,24 +2,30 @@ import assert from 'node:assert/strict';
 import { type Asked, benchCommandLine } from '../../../dist/bench/guest-image.js';
 import { type BenchOutput, parseBenchOutput } from '../../../dist/bench/guest-output.js';
 import { BEYOND_KVM_PVM, WORKLOADS } from '../../../dist/bench/workloads.js';
-import { Machine, type MachineEnd } from '../../../dist/index.js';
+import { type KvmPort, Machine, type MachineEnd } from '../../../dist/index.js';
 import type { Case, CaseContext } from '../case.js';
 
 const COUNT = 12;
+const WRITES = 3400;
+/** That fit into a ring (KVM_COALESCED_MMIO_MAX), of which one stays free. */
+const RING_WRITES = 169;
+/** More than it prints and reads of its UART. */
+const PRINTED = 1000;
 /** SYSCALL and SYSRET do not leave a ring there; the guest says so and goes on. */
 const REFUSED_ON_PVM = ['cpu.system-calls', 'cpu.context-switches'];
 
 async function run(
   { guestImages, log }: CaseContext,
   asked: readonly Asked[],
-  choice: { readonly bits?: 32 } = {},
-): Promise<BenchOutput & { readonly end: MachineEnd }> {
-  const commandLine = benchCommandLine(asked, choice);
+  { bits, kvmPorts }: { readonly bits?: 32; readonly kvmPorts?: readonly KvmPort[] } = {},
+): Promise<BenchOutput & { readonly end: MachineEnd; readonly ioExits: number }> {
+  const commandLine = benchCommandLine(asked, bits === undefined ? {} : { bits });
   await using machine = await Machine.create({
     image: `${guestImages}/bench.img`,
     commandLine,
     memory: '64M',
     timeoutS: 40,
+    kvmPorts,
   });
   const chunks: Buffer[] = [];
   machine.output.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -28,7 +34,7 @@ async function run(
   if (!machine.output.readableEnded) await new Promise((resolve) => machine.output.once('end', resolve));
   const text = Buffer.concat(chunks).toString('latin1');
   log(text);
-  return { ...parseBenchOutput(text, asked), end };
+  return { ...parseBenchOutput(text, asked), end, ioExits: machine.stats().exits.byReason.IO ?? 0 };
 }
 
 export const cases: readonly Case[] = [
@@ -47,6 +53,24 @@ export const cases: readonly Case[] = [
       const others = names.flatMap((name, i) => (results[i]?.outcome === 'ran' ? [] : [[name, results[i]]]));
       const why = 'the processor refused an instruction of it';
       assert.deepEqual(others, isPvm ? REFUSED_ON_PVM.map((name) => [name, { outcome: 'unsupported', why }]) : []);
+    },
+  },
+  {
+    name: 'a write to a port of KVM makes no exit to the machine, but for one that fills the ring',
+    async run(context) {
+      // What it prints makes an exit a byte, or is written down as well.
+      for (const [name, port, most] of [
+        ['exits.coalesced', { port: 0x5c0, size: 1, how: 'coalesced' }, WRITES / RING_WRITES + PRINTED],
+        ['exits.ioeventfd', { port: 0x5c8, size: 1, how: 'ioeventfd' }, PRINTED],
+      ] as const) {
+        const exitsWith = async (kvmPorts: readonly KvmPort[]) => {
+          const { results, ioExits } = await run(context, [{ name, count: WRITES }], { kvmPorts });
+          assert.equal(results[0]?.outcome, 'ran');
+          return ioExits;
+        };
+        const [exits, spared] = [await exitsWith([]), await exitsWith([port])];
+        assert.ok(exits > WRITES && spared <= most, `${name}: ${exits} exits, and ${spared} where the port is KVM's`);
+      }
     },
   },
   {

@@ -29,6 +29,7 @@ const ALL: Required<MachineOptions> = {
   timeoutS: 0.5,
   reboot: false,
   paravirt: { kvmclock: false, pvEoi: true },
+  kvmPorts: [{ port: 0x5c0, size: 1, how: 'coalesced' }],
   timed: true,
   traceKvm: true,
   breakOn: ['pio:0x3f8'],
@@ -95,6 +96,18 @@ describe('the options of a machine', () => {
     [{ image, paravirt: { kvmclock: 'off' } }, 'the option paravirt.kvmclock must be true or false, not "off"'],
     [{ image, paravirt: { kvmClock: false } }, 'there is no option paravirt.kvmClock'],
     [{ image, memmory: '1G' }, 'there is no option memmory'],
+    [
+      { image, kvmPorts: [{ port: 1, size: 3, how: 'coalesced' }] },
+      'the option kvmPorts[0].size must be 1, 2 or 4, not 3',
+    ],
+    [
+      { image, kvmPorts: [{ port: 0x10000, size: 1, how: 'coalesced' }] },
+      'the option kvmPorts[0].port must be a port from 0 to 0xffff, not 65536',
+    ],
+    [
+      { image, kvmPorts: [{ port: 1, size: 1 }] },
+      'the option kvmPorts[0].how must be "coalesced" or "ioeventfd", not undefined',
+    ],
     [{ image, toString: 1 }, 'there is no option toString'],
     [{ image, 'two\nlines': 1 }, 'there is no option two\\nlines'],
     [

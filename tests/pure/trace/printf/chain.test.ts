@@ -4,10 +4,15 @@ import { type Chain, printfChain } from '../../../../src/trace/printf/chain.js';
 import { timeline } from '../../../../src/trace/printf/timeline.js';
 import { type MadeUpOptions, madeUpCode, madeUpPrintf, PROGRAM_START } from './made-up.js';
 
-function chainOf(characters: number, options?: MadeUpOptions): Chain {
+interface Options extends MadeUpOptions {
+  /** When the main thread begins to write. */
+  readonly writtenNs?: number;
+}
+
+function chainOf(characters: number, { writtenNs = 50_000, ...options }: Options = {}): Chain {
   const { events, stamps, hops } = madeUpPrintf(characters, options);
   const pieces = timeline(events, { stamps, hops, programStart: PROGRAM_START });
-  const writes = [{ offset: 0, bytes: characters, startNs: 50_000, endNs: 51_000 }];
+  const writes = [{ offset: 0, bytes: characters, startNs: writtenNs, endNs: writtenNs + 1_000 }];
   const chain = printfChain({ pieces, stamps, code: madeUpCode(), writes, byTrap: false, programStart: PROGRAM_START });
   if (chain === undefined) throw new Error('there is no chain');
   return chain;
@@ -95,6 +100,16 @@ describe('[pure] the chain of a printf', () => {
     expect(step('sysret')).toMatchObject({ disassembly: 'o64 sysret', registers: { rax: '0x1' } });
     expect(step('kvmKeepsExit')).toMatchObject({ rip: '0x1030', exit: { reason: 'EPT_VIOLATION' } });
     expect(step('hostWrite')).toMatchObject({ thread: 'main', ns: 1_000, value: 1 });
+  });
+
+  it('has no wait for a main thread that was faster than the way back from the ring', () => {
+    const ring = chainOf(1).steps.find(({ what }) => what === 'consoleRing');
+    const calledNs = madeUpPrintf(1).stamps.find(({ step }) => step === 'printfCalled')?.ns ?? 0;
+    const { steps } = chainOf(1, { writtenNs: calledNs + (ring?.startNs ?? 0) + 1 });
+    const find = (name: string) => steps.find(({ what }) => what === name);
+    expect(ring?.ns).toBeGreaterThan(1);
+    expect(find('hostWrite')?.startNs).toBe((ring?.startNs ?? 0) + 1);
+    expect(find('mainThread')).toMatchObject({ startNs: find('hostWrite')?.startNs, ns: 0 });
   });
 
   it('adds up the characters after the first', () => {
