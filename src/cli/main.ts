@@ -11,6 +11,7 @@ import type { BenchSuiteOptions } from './bench-suite.js';
 import { HOSTS, isSurelyLocal } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
 import type { InspectOptions } from './inspect.js';
+import type { MemoryOptions } from './memory.js';
 import { printError } from './print-error.js';
 import type { PrintfOptions } from './printf.js';
 import type { RunOptions } from './run-options.js';
@@ -67,6 +68,24 @@ function commands(done: (status: number) => void): Command {
     .action(async (image: string, options: ExitsOptions) => {
       startThreadFor(options);
       done(await (await import('./exits.js')).exits(image, options));
+    });
+
+  const memory = program
+    .command('memory')
+    .description(
+      "run a kernel or flat image to a moment, and show its memory: map, page tables, walks, KVM's own tables",
+    );
+  withRunOptions(memory)
+    .option('--at <address>', 'stop before an instruction at this linear address; may be repeated', collect)
+    .option('--after-exits <count>', "stop at a vCPU's exit of this number")
+    .option('--walk <address>', 'walk this linear address, in place of rip and rsp; may be repeated', collect)
+    .option('--html <file>', 'write it as a page, with a picture')
+    .option('--json <file>', 'write it as JSON')
+    .addOption(new Option('--title <text>').hideHelp())
+    .addOption(new Option('--style <text>').hideHelp())
+    .action(async (image: string, options: MemoryOptions) => {
+      startThreadFor(options);
+      done(await (await import('./memory.js')).memory(image, options));
     });
 
   const inspect = program

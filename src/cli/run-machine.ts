@@ -46,10 +46,10 @@ export async function runMachine(machine: Machine, makeFront: (machine: Machine)
 }
 
 /** Says on standard error how the machine ended, and why it died. */
-export function tellEnd(machine: Machine, { end, signal }: RunEnd): void {
+export function tellEnd(machine: Machine, { end, signal }: RunEnd, { tellsDeath = true } = {}): void {
   if (end.reason === 'error') printError(end.error);
   else process.stderr.write(`vmlaunch: ${wordsOf(end, signal)}\n`);
-  const death = machine.postMortem();
+  const death = tellsDeath ? machine.postMortem() : undefined;
   if (death !== undefined) process.stderr.write(describePostMortem(death));
 }
 

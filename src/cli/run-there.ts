@@ -13,6 +13,7 @@ import { writeReport } from './report.js';
 import type { RunOptions } from './run-options.js';
 import { AlternateScreen, isTerminal, rawTerminal, TERMINAL_ENV, TERMINAL_SIZE_ENV, terminalSize } from './terminal.js';
 
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const INSIDE = {
   image: '/work/image',
   initrd: '/work/initrd',
@@ -33,10 +34,12 @@ export interface Inside {
 
 /** What a nested host has to know of a command. */
 export interface InHost {
-  readonly name: 'run' | 'exits';
+  readonly name: 'run' | 'exits' | 'memory';
   /** Whether it draws on the terminal, where there is one. */
   readonly draws: boolean;
   readonly inside?: Inside;
+  /** Signals that it takes beside those that end it. */
+  readonly signals?: readonly NodeJS.Signals[];
 }
 
 /** A machine to be run in a nested host. */
@@ -90,6 +93,7 @@ export async function runThere(
     download,
     ...(options.timeout === undefined ? {} : { timeoutS: Number(options.timeout) }),
     clock: options.clock,
+    signals: [...SIGNALS, ...(command.signals ?? [])],
     ...(size === undefined
       ? { stdin: process.stdin, stdout: process.stdout, stderr: process.stderr }
       : { stdin: inputWithSizes(), stdout: alternate.stdout, stderr: alternate.stderr }),

@@ -62,6 +62,20 @@ export interface KvmPageFaultEvent extends Recorded {
   /** Guest-physical; guest-virtual with shadow paging. */
   readonly address: bigint;
   readonly errorCode: bigint;
+  /** Linear, of the instruction that was running. 0 where the kernel does not tell. */
+  readonly rip: bigint;
+}
+
+/** KVM has changed an entry of the second-level page tables. */
+export interface KvmSpteEvent extends Recorded {
+  readonly name: 'kvm_tdp_mmu_spte_changed';
+  /** The number of the first guest page that the entry maps. */
+  readonly gfn: bigint;
+  /** 1: an entry for a page of 4 KiB; 2 to 5: the levels above. */
+  readonly level: number;
+  readonly value: bigint;
+  /** 0: of the guest's usual memory, 1: of its SMM's. */
+  readonly space: number;
 }
 
 export type KvmEvent =
@@ -70,7 +84,8 @@ export type KvmEvent =
   | KvmUserspaceExitEvent
   | KvmInjVirqEvent
   | KvmInjExceptionEvent
-  | KvmPageFaultEvent;
+  | KvmPageFaultEvent
+  | KvmSpteEvent;
 
 export type KvmEventName = KvmEvent['name'];
 
@@ -159,12 +174,30 @@ const DECODERS: Record<KvmEventName, (format: EventFormat) => Decode> = {
     const tid = numberIn(format, 'common_pid');
     const address = bigintIn(format, 'fault_address');
     const errorCode = bigintIn(format, 'error_code');
+    const rip = bigintIn(format, 'guest_rip', () => 0n);
     return (page, at, tsc) => ({
       name: 'kvm_page_fault',
       tid: tid(page, at),
       tsc,
       address: address(page, at),
       errorCode: errorCode(page, at),
+      rip: rip(page, at),
+    });
+  },
+  kvm_tdp_mmu_spte_changed(format) {
+    const tid = numberIn(format, 'common_pid');
+    const gfn = bigintIn(format, 'gfn');
+    const level = numberIn(format, 'level');
+    const value = bigintIn(format, 'new_spte');
+    const space = numberIn(format, 'as_id');
+    return (page, at, tsc) => ({
+      name: 'kvm_tdp_mmu_spte_changed',
+      tid: tid(page, at),
+      tsc,
+      gfn: gfn(page, at),
+      level: level(page, at),
+      value: value(page, at),
+      space: space(page, at),
     });
   },
 };

@@ -14,6 +14,8 @@ import { type ReadPage, TraceReader } from './trace-reader.js';
 
 const ROOTS = ['/sys/kernel/tracing', '/sys/kernel/debug/tracing'];
 const INSTANCE = /^vmlaunch-(\d+)-\d+$/;
+/** Those that are in another place than `events/kvm`. */
+const SYSTEMS: Partial<Record<KvmEventName, string>> = { kvm_tdp_mmu_spte_changed: 'kvmmmu' };
 /** Without which the others cannot be made sense of. */
 const REQUIRED = ['kvm_exit', 'kvm_entry', 'kvm_userspace_exit'] as const;
 const EVENTS = [...REQUIRED, 'kvm_inj_virq', 'kvm_inj_exception', 'kvm_page_fault'] as const;
@@ -27,7 +29,7 @@ export interface KvmTraceOptions {
    * or 500 with their entry and the return of KVM_RUN.
    */
   readonly bufferKiB?: number;
-  /** What is recorded; all, if not given. */
+  /** What is recorded; all of `events/kvm` that there is a type for, if not given. */
   readonly events?: readonly KvmEventName[];
 }
 
@@ -124,17 +126,19 @@ function start(
   set('trace_clock', 'x86-tsc');
   set('buffer_size_kb', `${bufferKiB}`);
   set('set_event_pid', `${process.pid}`); // else every thread of the system
-  const decoders = names.map((name) => makeDecoder(name, parseFormat(get(`events/kvm/${name}/format`))));
+  const decoders = names.map((name) => makeDecoder(name, parseFormat(get(`${eventPath(name)}/format`))));
   for (const cpu of fs.readdirSync(path.join(directory, 'per_cpu'))) fds.push(openRaw(directory, cpu));
   const layout = parsePageLayout(get('events/header_page'));
   const reader = new TraceReader({ processors: fds.map(readingFrom), layout, decoders, now: () => native.rdtsc() });
-  for (const name of names) set(`events/kvm/${name}/enable`, '1');
+  for (const name of names) set(`${eventPath(name)}/enable`, '1');
   return reader;
 }
 
+const eventPath = (name: KvmEventName): string => `events/${SYSTEMS[name] ?? 'kvm'}/${name}`;
+
 /** @throws Error where the event is not there and must be */
 function isThere(directory: string, name: KvmEventName): boolean {
-  if (fs.existsSync(path.join(directory, 'events/kvm', name))) return true;
+  if (fs.existsSync(path.join(directory, eventPath(name)))) return true;
   if (REQUIRED.some((required) => required === name)) throw new Error(`this kernel has no event kvm:${name}`);
   return false;
 }

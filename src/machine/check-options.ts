@@ -3,7 +3,7 @@ import { types } from 'node:util';
 import { type EntryMode, FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { pvFeatureNames } from '../kvm/cpuid.js';
-import { parseBreak } from './break-on.js';
+import { checkBreaks } from './break-on.js';
 import { type KvmPort, MAX_CPUS, type MachineOptions, type ModuleOptions } from './options.js';
 
 /** Node.js fires a timer of 2^31 ms or more at once. */
@@ -66,6 +66,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   timed: BOOLEAN,
   traceKvm: BOOLEAN,
   breakOn: { wanted: 'an array of strings', holds: (value) => Array.isArray(value) && value.every(isString) },
+  threadsFile: TEXT,
   record: { wanted: 'an object', holds: isPlainObject },
   kvmPath: TEXT,
 };
@@ -94,7 +95,7 @@ export function checkOptions(options: unknown): asserts options is MachineOption
     checkEach(`kvmPorts[${i}].`, port, KVM_PORT_RULES, Object.keys(KVM_PORT_RULES));
   });
   checkEach('paravirt.', paravirt, PARAVIRT_RULES);
-  breakOn.forEach(parseBreak);
+  checkBreaks(breakOn);
 }
 
 /** @param needed what may not be left out */

@@ -79,7 +79,8 @@ const segment = ({ selector, base, limit }: Segment) => ({
 
 const hex = (value: bigint | number): Hex => `0x${value.toString(16)}`;
 
-function asText<T>(value: T): AsText<T> {
+/** With bigints as "0x…", for JSON. */
+export function asText<T>(value: T): AsText<T> {
   return textOf(value) as AsText<T>;
 }
 

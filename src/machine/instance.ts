@@ -26,6 +26,7 @@ import type { KvmPort } from './options.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import { ScreenReader, type TextScreen } from './screen.js';
+import { type StoppedMachine, stoppedCpu } from './stopped.js';
 import type { ThreadEnd } from './thread-end.js';
 import { replaceThreads, takeThread } from './threads.js';
 import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
@@ -53,8 +54,8 @@ export interface InstanceOptions {
   readonly kvmPorts: readonly KvmPort[];
   /** Where exits are recorded, a ring for each vCPU. */
   readonly exitRings: readonly ExitRing[] | undefined;
-  /** Where vCPU threads have their KVM events recorded for the reader of the rings. */
-  readonly exitThreadsFile: string | undefined;
+  /** Where vCPU threads have their KVM events recorded for somebody else. */
+  readonly threadsFile: string | undefined;
   /** Where the boot CPU's thread takes down its way through the devices. */
   readonly hops: SharedArrayBuffer | undefined;
   readonly console: Console;
@@ -210,6 +211,26 @@ export class Instance {
     return this.#pc[bus].deviceAt(address);
   }
 
+  /** What the guest's memory looks like to KVM, once all threads have ended. */
+  stopped(): StoppedMachine {
+    const slots = [...this.#ram, ...this.#rom].map((piece, number) => ({
+      ...piece,
+      number,
+      readOnly: number >= this.#ram.length,
+    }));
+    const counters = new KvmCounters([this.#vm]);
+    try {
+      return {
+        slots,
+        mmio: this.#pc.mmio.ranges,
+        cpus: this.cpus.map(({ vcpu }) => stoppedCpu(vcpu)),
+        counters: counters.read(),
+      };
+    } finally {
+      counters.close();
+    }
+  }
+
   /** Takes the last of what KVM did on the vCPUs' threads, oldest first; undefined where it is not recorded. */
   kvmEvents(): KvmEvent[] | undefined {
     return this.#trace?.drain();
@@ -295,7 +316,7 @@ export class Instance {
 
   #startThread(cpu: Cpu, index: number): void {
     const { vcpu, control } = cpu;
-    const { console, timed, breakOn, exitRings, exitThreadsFile, hops } = this.#options;
+    const { console, timed, breakOn, exitRings, threadsFile, hops } = this.#options;
     const worker = takeThread();
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
@@ -322,7 +343,7 @@ export class Instance {
       breakOn,
       exitRing: exitRings?.[index]?.buffer,
       hops: index === 0 ? hops : undefined,
-      recordThreadsIn: [this.#trace?.threadsFile, exitThreadsFile].filter((file) => file !== undefined),
+      recordThreadsIn: [this.#trace?.threadsFile, threadsFile].filter((file) => file !== undefined),
     };
     worker.postMessage(job);
   }

@@ -3,19 +3,22 @@ import type { OwnedFd } from '../kvm/fd.js';
 import { StatsReader } from '../kvm/stats.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 
+type StatsOwner = Pick<Vcpu, 'getStatsFd'>;
+
 /**
- * KVM's own counters of a machine's vCPUs. Their files are opened before the vCPUs run: KVM_GET_STATS_FD waits for a
+ * KVM's own counters of a machine's vCPUs, or of its VM. Their files are opened before the vCPUs run: KVM_GET_STATS_FD waits for a
  * vCPU that is inside KVM_RUN, reading does not.
  */
 export class KvmCounters {
   readonly #fds: readonly OwnedFd[];
   #readers: readonly StatsReader[] | undefined;
 
-  constructor(vcpus: readonly Vcpu[]) {
-    this.#fds = open(vcpus);
+  /** @param owners vCPUs, or a VM */
+  constructor(owners: readonly StatsOwner[]) {
+    this.#fds = open(owners);
   }
 
-  /** The counters by name, added up over the vCPUs; undefined where KVM has none to read. */
+  /** The counters by name, added up; undefined where KVM has none to read. */
   read(): Record<string, number> | undefined {
     if (this.#fds.length === 0) return undefined;
     this.#readers ??= this.#fds.map((fd) => new StatsReader(fd));
@@ -32,10 +35,10 @@ export class KvmCounters {
 }
 
 /** A kernel before 5.14 has no such statistics: none are opened. */
-function open(vcpus: readonly Vcpu[]): OwnedFd[] {
+function open(owners: readonly StatsOwner[]): OwnedFd[] {
   const fds: OwnedFd[] = [];
   try {
-    for (const vcpu of vcpus) fds.push(vcpu.getStatsFd());
+    for (const owner of owners) fds.push(owner.getStatsFd());
     return fds;
   } catch (error) {
     for (const fd of fds) fd.close();

@@ -21,6 +21,7 @@ import { pcAcpiTables } from './pc.js';
 import { type PostMortem, postMortem } from './post-mortem.js';
 import { addStats, collectStats, type MachineStats } from './report.js';
 import type { TextScreen } from './screen.js';
+import type { StoppedMachine } from './stopped.js';
 import type { ThreadEnd } from './thread-end.js';
 
 /** A guest that said it panicked and then sends nothing for so long has stopped. */
@@ -186,6 +187,13 @@ export class Machine {
     return this.#postMortem;
   }
 
+  /** The guest's memory and its vCPUs, as the end left them. @throws VmError STATE_INVALID before it, CLOSED after `close` */
+  stopped(): StoppedMachine {
+    if (this.#closed) throw new VmError('CLOSED', 'the machine is closed');
+    if (this.#stats === undefined) throw new VmError('STATE_INVALID', 'the machine has not ended');
+    return this.#instance.stopped();
+  }
+
   /** Stops the machine where it runs, and gives its memory and descriptors back. A second call does nothing. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -219,7 +227,7 @@ export class Machine {
       breakOn,
       kvmPorts,
       exitRings: this.exitRings,
-      exitThreadsFile: this.#options.record?.threadsFile,
+      threadsFile: this.#options.threadsFile,
       hops: this.hops?.buffer,
       console: this.#console,
     });

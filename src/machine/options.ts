@@ -15,8 +15,6 @@ export interface ModuleOptions {
 export interface RecordOptions {
   /** Exits of each vCPU that may wait for the reader, 128 bytes each: a power of two. Default 131,072. */
   readonly records?: number | undefined;
-  /** To which vCPU threads append their number: a KvmTrace's. */
-  readonly threadsFile?: string | undefined;
   /** Takes down when the boot CPU's thread goes through its devices, for `Machine.hops`; costs four time stamps an access. */
   readonly hops?: boolean | undefined;
 }
@@ -66,7 +64,9 @@ export interface MachineOptions {
   readonly timed?: boolean | undefined;
   /** Writes every exit down for whoever reads `Machine.exitRings`; costs some hundred instructions an exit. */
   readonly record?: RecordOptions | undefined;
-  /** Ends the machine at the first exit of one of these, before it is carried out: see `parseBreak`. */
+  /** To which vCPU threads append their number, to have their KVM events recorded: a KvmTrace's. */
+  readonly threadsFile?: string | undefined;
+  /** Ends the machine at the first of these, an exit before it is carried out: see `parseBreak`. */
   readonly breakOn?: readonly string[] | undefined;
   /** Has the kernel record what KVM does, for the post-mortem: that wants root, and costs time at each exit. */
   readonly traceKvm?: boolean | undefined;

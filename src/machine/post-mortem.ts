@@ -169,7 +169,7 @@ function kvmRecord(events: readonly KvmEvent[] | undefined): KvmRecord | undefin
 }
 
 /** A vCPU that kvm_amd has reset after it shut down. */
-function wasReset(exitReason: number, { rip }: Regs, { cs }: Sregs, flavour: string): boolean {
+export function wasReset(exitReason: number, { rip }: Regs, { cs }: Sregs, flavour: string): boolean {
   return flavour === 'kvm_amd' && exitReason === KVM_EXIT_SHUTDOWN && rip === RESET_RIP && cs.selector === RESET_CS;
 }
 

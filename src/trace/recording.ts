@@ -66,7 +66,7 @@ export class Recording {
     const isThere = kernel instanceof KernelSide;
     try {
       const threadsFile = isThere ? kernel.threadsFile : undefined;
-      const machine = await Machine.create({ ...options, timed: true, record: { ...options.record, threadsFile } });
+      const machine = await Machine.create({ ...options, timed: true, threadsFile, record: { ...options.record } });
       return new Recording(machine, kernel, sinks);
     } catch (error) {
       if (isThere) kernel.close();

@@ -45,6 +45,7 @@ function met(breakOn: readonly string[], page: RunPage, rip = 0): string | undef
     page,
     getRegs: () => ({ rip: BigInt(rip), rflags: 2n }) as Regs,
     getSregs: () => sregs as Sregs,
+    setGuestDebug: () => {},
   };
   return makeBreakTest(breakOn, vcpu, memory)();
 }
