@@ -24,7 +24,6 @@ export interface MemoryOptions extends RunOptions {
   /** Linear addresses to walk, in place of rip and rsp. */
   readonly walk?: readonly string[];
   readonly json?: string;
-  readonly html?: string;
   /** What the image is called, where its file is not: in a nested host. */
   readonly title?: string;
   /** Where the text is for another process's terminal: its columns, and "colour" where it has such. */
@@ -36,7 +35,7 @@ interface Style {
   readonly colour: boolean;
 }
 
-const INSIDE = { json: '/work/memory.json', html: '/work/memory.html' };
+const INSIDE = { json: '/work/memory.json' };
 const DEFAULT_COLUMNS = 80;
 /** Wider lines are hard to read. */
 const MOST_COLUMNS = 120;
@@ -81,7 +80,7 @@ function styleOf(text: string | undefined): Style {
 }
 
 function inside(options: MemoryOptions & { readonly title: string }, { columns, colour }: Style): Inside {
-  const { at = [], afterExits, walk = [], json, html, title } = options;
+  const { at = [], afterExits, walk = [], json, title } = options;
   return {
     argv: [
       `--title=${title}`,
@@ -90,13 +89,9 @@ function inside(options: MemoryOptions & { readonly title: string }, { columns, 
       ...(afterExits === undefined ? [] : [`--after-exits=${afterExits}`]),
       ...walk.map((text) => `--walk=${text}`),
       ...(json === undefined ? [] : [`--json=${INSIDE.json}`]),
-      ...(html === undefined ? [] : [`--html=${INSIDE.html}`]),
     ],
     upload: [],
-    download: [
-      ...(json === undefined ? [] : [{ inside: INSIDE.json, outside: json }]),
-      ...(html === undefined ? [] : [{ inside: INSIDE.html, outside: html }]),
-    ],
+    download: [...(json === undefined ? [] : [{ inside: INSIDE.json, outside: json }])],
   };
 }
 

@@ -39,7 +39,7 @@ interface RunOptions {
   /** How long the reader of its output sleeps after each piece. */
   readonly delayMs?: number;
   /** `run` by default. */
-  readonly command?: 'run' | 'exits' | 'bench';
+  readonly command?: 'run' | 'exits' | 'memory' | 'bench';
 }
 
 /** `vmlaunch run …`, or another command, as a user starts it, with a directory for temporary files of its own. */

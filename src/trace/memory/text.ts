@@ -105,7 +105,7 @@ function mapLines(text: Lines, { ramBytes, map, moment }: MemoryView): void {
         row.e820 ?? '-',
         slotWords(row),
         row.hostVirtual === undefined ? '-' : digits(row.hostVirtual, 12),
-        row.device ?? (row.slot === undefined ? 'none: an access is an exit' : ''),
+        row.device ?? (row.slot === undefined ? 'none: exits' : ''),
       ]),
     ],
     [1],

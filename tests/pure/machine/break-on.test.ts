@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN } from '../../../src/kvm/abi/exits.js';
+import { KVM_EXIT_DEBUG, KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_SHUTDOWN } from '../../../src/kvm/abi/exits.js';
 import type { Regs, Sregs } from '../../../src/kvm/abi/registers.js';
 import { kvmRun } from '../../../src/kvm/abi/run.js';
 import { RunPage } from '../../../src/kvm/exit.js';
-import { makeBreakTest, parseBreak } from '../../../src/machine/break-on.js';
+import { checkBreaks, makeBreakTest, parseBreak } from '../../../src/machine/break-on.js';
 import { GuestMemory } from '../../../src/memory/guest-memory.js';
 import { makeRam } from '../../../src/memory/ram.js';
 import { thrownBy } from '../boot/bzimage.js';
@@ -37,7 +37,14 @@ const mmio = (write: boolean, address: number, length: number) =>
     view.setUint8(EXIT + 20, write ? 1 : 0);
   });
 
+/** What the vCPU's debug registers were set to. */
+let debugged: { readonly control: number; readonly registers: readonly bigint[] } | undefined;
+
 function met(breakOn: readonly string[], page: RunPage, rip = 0): string | undefined {
+  return testOf(breakOn, page, rip)();
+}
+
+function testOf(breakOn: readonly string[], page: RunPage, rip = 0): () => string | undefined {
   const memory = new GuestMemory(makeRam(2 << 20));
   memory.write(CODE_AT, CODE);
   const sregs = { cr0: 1n, cr3: 0n, cr4: 0n, efer: 0n, cs: { l: 0, db: 1, base: 0n }, ss: { dpl: 0 } };
@@ -45,9 +52,11 @@ function met(breakOn: readonly string[], page: RunPage, rip = 0): string | undef
     page,
     getRegs: () => ({ rip: BigInt(rip), rflags: 2n }) as Regs,
     getSregs: () => sregs as Sregs,
-    setGuestDebug: () => {},
+    setGuestDebug: (control: number, registers: readonly bigint[] = []) => {
+      debugged = { control, registers };
+    },
   };
-  return makeBreakTest(breakOn, vcpu, memory)();
+  return makeBreakTest(breakOn, vcpu, memory);
 }
 
 describe('an exit to stop at', () => {
@@ -57,6 +66,8 @@ describe('an exit to stop at', () => {
     ['pio:0-0xffff:r', { kind: 'pio', first: 0, last: 0xffff, write: false }],
     ['mmio:0xfec00000', { kind: 'mmio', first: 0xfec00000, last: 0xfec00000, write: undefined }],
     ['reason:shutdown', { kind: 'reason', reason: KVM_EXIT_SHUTDOWN }],
+    ['at:0x1000', { kind: 'at', linear: 0x1000n }],
+    ['exits:100', { kind: 'exits', count: 100 }],
     ['rip:0xffffffff81000000', { kind: 'rip', rip: 0xffffffff81000000n }],
   ])('%s', (text, expected) => expect(parseBreak(text)).toEqual(expected));
 
@@ -73,6 +84,10 @@ describe('an exit to stop at', () => {
     'reason:',
     'reason:toString',
     'rip:0x10000000000000000',
+    'at:',
+    'at:0x10000000000000000',
+    'exits:0',
+    'exits:0x10',
     'port:0x3f8',
     ' pio:0x3f8',
     'pio:0x3f8\n',
@@ -97,6 +112,22 @@ describe('an exit to stop at', () => {
     const shutdown = pageOf(KVM_EXIT_SHUTDOWN);
     expect(met(['pio:0', 'reason:shutdown', 'reason:SHUTDOWN'], shutdown)).toBe('reason:shutdown');
     expect(met(['reason:mmio'], shutdown)).toBeUndefined();
+  });
+
+  it('is a debug exit at an address, for which there are four debug registers', () => {
+    const debug = (pc: bigint) => pageOf(KVM_EXIT_DEBUG, (view) => view.setBigUint64(EXIT + 8, pc, true));
+    expect(met(['at:0x1000', 'at:0x2000'], debug(0x2000n))).toBe('at:0x2000');
+    expect(debugged).toEqual({ control: 0x20001, registers: [0x1000n, 0x2000n, 0n, 0n, 0n, 0n, 0n, 0x405n] });
+    expect(met(['at:0x1000'], debug(0x2000n))).toBeUndefined();
+    checkBreaks(['at:1', 'at:2', 'at:3', 'at:4', 'pio:1']);
+    expect(thrownBy(() => checkBreaks(['at:1', 'at:2', 'at:3', 'at:4', 'at:5']))).toMatchObject({
+      code: 'OPTION_INVALID',
+    });
+  });
+
+  it('is the one of a number, and each that follows', () => {
+    const test = testOf(['exits:3'], io(true, 0x80));
+    expect([test(), test(), test(), test()]).toEqual([undefined, undefined, 'exits:3', 'exits:3']);
   });
 
   it('is one of an instruction, where KVM has moved on too', () => {

@@ -33,6 +33,7 @@ const ALL: Required<MachineOptions> = {
   timed: true,
   traceKvm: true,
   breakOn: ['pio:0x3f8'],
+  threadsFile: '/sys/kernel/tracing/instances/x/set_event_pid',
   record: {},
   kvmPath: '/dev/kvm',
 };

@@ -1,0 +1,111 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { HOST_KINDS } from '../../src/host/kind.js';
+import { prepareHost } from '../../src/host/prepare.js';
+import { localKvm } from '../machine/flavour.js';
+import { FLAVOUR, type Outcome, Run } from './command.js';
+import { ROOT } from './host-support.js';
+
+/** `vmlaunch memory`: what it shows and writes. */
+const image = (name: string) => path.join(ROOT, 'build/guest-images', name);
+
+interface Walk {
+  readonly name: string;
+  readonly walk: {
+    readonly linearAddress: string;
+    readonly mode: string;
+    readonly steps: readonly { readonly entry: string; readonly address: string; readonly value: string }[];
+    readonly result: { readonly outcome: string; readonly physicalAddress?: string };
+  };
+  readonly hostVirtual?: number;
+  readonly hostPhysical?: string;
+  readonly accesses: readonly { readonly access: object; readonly result: { readonly outcome: string } }[];
+  readonly second?: readonly { readonly isKnown: boolean; readonly hostPhysical?: string }[];
+}
+
+interface Written {
+  readonly flavour: string;
+  readonly moment: string;
+  readonly map: readonly { readonly start: number; readonly end: number; readonly slot?: number }[];
+  readonly vcpus: readonly {
+    readonly mode: string;
+    readonly mappings?: { readonly whole: boolean; readonly ranges: readonly { readonly linear: string }[] };
+    readonly walks: readonly Walk[];
+  }[];
+  readonly second: {
+    readonly kind?: string;
+    readonly faultCount: number;
+    readonly counters: Readonly<Record<string, number>>;
+  };
+}
+
+let directory = '';
+let next = 0;
+beforeAll(async () => {
+  directory = mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-memory-'));
+  for (const kind of HOST_KINDS) await prepareHost(kind, () => {});
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+async function show(argv: readonly string[]): Promise<Outcome & { readonly written: Written }> {
+  const file = path.join(directory, `${next++}`);
+  using run = new Run([...argv, `--json=${file}.json`], { command: 'memory' });
+  const outcome = await run.ended();
+  expect(existsSync(`${file}.json`), outcome.stderr).toBe(true);
+  return { ...outcome, written: JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Written };
+}
+
+/** printf.elf: `start` of its kernel, the first instruction that is at a fixed place after paging is on. */
+const HERE = /^ {2}(PML4E\[0\]) {3}at [\da-f]{8}: [\da-f]{16} {2}P R\/W/m;
+
+describe.each(HOST_KINDS)('[%s] vmlaunch memory', (kind) => {
+  it('shows map, tables, walks and the second dimension, which all agree', async () => {
+    const { status, stderr, stdout, written } = await show([image('hello-long.elf'), '--host', kind]);
+    expect([status, stdout.split('\n')[0]]).toEqual([1, 'hello from long mode']);
+    expect(written).toMatchObject({ flavour: FLAVOUR[kind], moment: 'at its end: debug-exit' });
+    const [cpu] = written.vcpus;
+    expect(cpu?.mode).toBe('64-bit mode, ring 0');
+    expect(cpu?.mappings?.whole).toBe(true);
+    const [rip] = cpu?.walks ?? [];
+    expect(rip?.walk.steps.map(({ entry }) => entry)).toEqual(['PML4E', 'PDPTE', 'PDE']);
+    expect(rip?.walk.result.physicalAddress).toBe(rip?.walk.linearAddress);
+    // Two sources of one number: the kernel's page map of our process, and what KVM wrote into its second-level tables.
+    expect(rip?.second?.every(({ isKnown }) => isKnown)).toBe(true);
+    expect(rip?.second?.at(-1)?.hostPhysical).toBe(rip?.hostPhysical);
+    const { counters, faultCount } = written.second;
+    expect(written.second.kind).toBe(kind === 'svm' ? 'NPT' : 'EPT');
+    expect(faultCount).toBe(counters.pf_taken);
+    for (const part of ['memory map: 256 MiB of RAM', 'none: exits', '2,048 x 2M', 'in two dimensions'])
+      expect(stderr).toContain(part);
+    expect(stderr).toMatch(HERE);
+    expect(Math.max(...stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
+  });
+
+  it('stops at an address, and walks those that it is asked for', async () => {
+    const first = await show([image('printf.elf'), '--host', kind, '--after-exits', '3', '--walk', '0x800000000000']);
+    expect([first.status, first.written.moment]).toEqual([20, 'stopped at exits:3']);
+    expect(first.written.vcpus[0]?.walks.map(({ walk }) => walk.result.outcome)).toEqual(['not-canonical']);
+    expect(first.stderr).toContain('the address is not canonical');
+  });
+});
+
+describe('[local] vmlaunch memory', () => {
+  const kvm = localKvm();
+  beforeEach(({ skip }) => {
+    if (!kvm.usable) skip(kvm.why);
+  });
+
+  it('shows a machine of the local KVM', async () => {
+    const { status, written } = await show([image('hello-long.elf'), '--host', 'local']);
+    expect(status).toBe(1);
+    expect(written.vcpus[0]?.walks[0]?.walk.result.outcome).toBe('mapped');
+  });
+
+  it('refuses an address that is none, in one line', async () => {
+    using run = new Run([image('hello-long.elf'), '--at', 'main'], { command: 'memory' });
+    const { status, stderr } = await run.ended();
+    expect([status, stderr.split('\n')[0]]).toEqual([2, 'vmlaunch: no address: "main". Such as 0x100020.']);
+  });
+});
