@@ -116,7 +116,7 @@ export function memoryView(input: ViewInput): MemoryView {
 const KVM_DEVICES = [
   { name: 'I/O APIC (KVM)', start: IO_APIC_BASE, size: 0x1000 },
   { name: 'local APIC (KVM)', start: LOCAL_APIC_BASE, size: 0x1000 },
-  { name: 'identity map (KVM)', start: KVM_IDENTITY_MAP_BASE, size: 0x1000 },
+  { name: 'identity map', start: KVM_IDENTITY_MAP_BASE, size: 0x1000 },
   { name: 'TSS (KVM)', start: KVM_TSS_BASE, size: 0x3000 },
 ];
 
