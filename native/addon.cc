@@ -217,6 +217,20 @@ void UnmapOver(const Napi::CallbackInfo& info) {
   CheckError(info.Env(), OwnedBy(info.Env()).RemoveMapping(view.data, view.length), "mmap");
 }
 
+void Copy(const Napi::CallbackInfo& info) {
+  const View to = Bytes(info, 0);
+  const View from = Bytes(info, 2);
+  const auto to_offset = static_cast<size_t>(Integer(info, 1));
+  const auto from_offset = static_cast<size_t>(Integer(info, 3));
+  const auto length = static_cast<size_t>(Integer(info, 4));
+  const auto fits = [length](const View& view, size_t offset) {
+    return offset <= view.length && length <= view.length - offset;
+  };
+  if (!fits(to, to_offset) || !fits(from, from_offset))
+    throw Napi::RangeError::New(info.Env(), "the copy is not within its buffers");
+  if (length > 0) memmove(to.data + to_offset, from.data + from_offset, length);
+}
+
 void Madvise(const Napi::CallbackInfo& info) {
   const View view = Bytes(info, 0);
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
@@ -312,6 +326,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   add("addressOf", AddressOf);
   add("mapOver", MapOver);
   add("unmapOver", UnmapOver);
+  add("copy", Copy);
   add("madvise", Madvise);
   add("eventfd", Eventfd);
   add("read", Read);

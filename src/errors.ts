@@ -15,6 +15,7 @@ export type VmErrorCode =
   | 'FIRMWARE_INVALID'
   | 'RESULT_INVALID'
   | 'MEMORY_INVALID'
+  | 'SLOT_INVALID'
   | 'GUEST_ADDRESS_INVALID'
   | 'STAMPS_INVALID'
   | 'BUS_OVERLAP'
@@ -46,6 +47,7 @@ const KIND: Record<VmErrorCode, VmErrorKind> = {
   FIRMWARE_INVALID: 'input',
   RESULT_INVALID: 'input',
   MEMORY_INVALID: 'input',
+  SLOT_INVALID: 'input',
   GUEST_ADDRESS_INVALID: 'guest',
   STAMPS_INVALID: 'guest',
   BUS_OVERLAP: 'bug',

@@ -11,3 +11,7 @@ export type { MachineStats } from './machine/report.js';
 export type { ScreenCell, ScreenCursor, TextScreen } from './machine/screen.js';
 export { screenPng } from './machine/screen-png.js';
 export { keepThreadsReady } from './machine/threads.js';
+export type { GuestMemory } from './memory/guest-memory.js';
+export { makePiece as makeMemory, type RamPiece, releaseRam as releaseMemory } from './memory/ram.js';
+export { ScatterList } from './memory/scatter.js';
+export type { Slot, SlotRequest, Slots } from './memory/slots.js';

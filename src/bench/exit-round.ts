@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { planFlat } from '../boot/flat.js';
 import type { Registers } from '../devices/device.js';
 import { VmError } from '../errors.js';
+import { physicalAddressBits } from '../kvm/cpuid.js';
 import { describeExit } from '../kvm/exit-words.js';
 import { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
@@ -66,9 +67,10 @@ class CountedPort implements Registers {
 function makeVm(kvm: Kvm, imageFile: string): { vm: Vm; vcpu: Vcpu } {
   const vm = kvm.createVm();
   const ram = makeRam(RAM_BYTES);
-  furnish(vm, ram);
+  const supported = kvm.getSupportedCpuid();
+  furnish(vm, ram, physicalAddressBits(supported));
   const vcpu = vm.createVcpu(0);
-  vcpu.setCpuid2(kvm.getSupportedCpuid());
+  vcpu.setCpuid2(supported);
   const plan = planFlat(readFileSync(imageFile), { mode: 'protected', ramBytes: RAM_BYTES });
   const memory = new GuestMemory(ram);
   loadSegments(memory, plan);

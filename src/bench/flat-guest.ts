@@ -1,5 +1,6 @@
 import { planFlat } from '../boot/flat.js';
 import type { EntryMode } from '../boot/plan.js';
+import { physicalAddressBits } from '../kvm/cpuid.js';
 import { Kvm } from '../kvm/kvm.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import { enter } from '../machine/boot-cpu.js';
@@ -23,9 +24,10 @@ export function withFlatGuest<T>(
   using vm = kvm.createVm();
   const ram = makeRam(RAM_BYTES);
   try {
-    furnish(vm, ram);
+    const supported = kvm.getSupportedCpuid();
+    furnish(vm, ram, physicalAddressBits(supported));
     const vcpu = vm.createVcpu(0);
-    vcpu.setCpuid2(kvm.getSupportedCpuid());
+    vcpu.setCpuid2(supported);
     const memory = new GuestMemory(ram);
     const plan = planFlat(Uint8Array.from(code), { mode, ramBytes: RAM_BYTES });
     loadSegments(memory, plan);

@@ -47,6 +47,9 @@ const EXTENDED_TOPOLOGY_V2 = 0x1f;
 /** Leaf 0x80000001 ecx of AMD: threads of the package are cores. */
 const ECX_CMP_LEGACY = 1 << 1;
 
+/** Of a CPU with PAE that does not say (SDM volume 3, 4.1.4). */
+const DEFAULT_ADDRESS_BITS = 36;
+
 /** Makes a vCPU's CPUID from what KVM_GET_SUPPORTED_CPUID gave. `entries` is not changed. */
 export function filterCpuid(entries: readonly CpuidEntry[], options: CpuidOptions): CpuidEntry[] {
   const vendor = vendorOf(entries);
@@ -59,6 +62,12 @@ export function filterCpuid(entries: readonly CpuidEntry[], options: CpuidOption
 export function vendorOf(entries: readonly CpuidEntry[]): string {
   const leaf = entries.find((entry) => entry.function === 0);
   return leaf === undefined ? '' : signature(leaf.ebx, leaf.edx, leaf.ecx);
+}
+
+/** Bits of a guest-physical address (leaf 0x80000008, eax): 36 where the leaf is missing. */
+export function physicalAddressBits(entries: readonly CpuidEntry[]): number {
+  const leaf = entries.find((entry) => entry.function === 0x80000008);
+  return leaf === undefined ? DEFAULT_ADDRESS_BITS : leaf.eax & 0xff;
 }
 
 function signature(...words: readonly number[]): string {

@@ -37,6 +37,8 @@ export interface Native {
   mapOver(view: Uint8Array, protection: number, flags: number, fd: number, fileOffset: number): void;
   /** Puts fresh anonymous memory over a view given to `mapOver` before. Throws EINVAL where there is none. */
   unmapOver(view: Uint8Array): void;
+  /** memmove(3) between views, without an object for V8 to collect. Throws RangeError outside of either. */
+  copy(to: Uint8Array, toOffset: number, from: Uint8Array, fromOffset: number, length: number): void;
   /** madvise(2) on the whole pages of the view. */
   madvise(view: Uint8Array, advice: number): void;
   /** eventfd(2) with EFD_CLOEXEC | EFD_NONBLOCK. The caller owns the descriptor. */

@@ -6,7 +6,7 @@ export const REASONS = 64;
 
 /**
  * What the threads of a machine share about one vCPU. The vCPU thread counts and answers here; the main thread asks.
- * `command` and `state` are used with Atomics, through `ControlBlock`.
+ * `command`, `state`, `pause` and `parked` are used with Atomics, through `ControlBlock`.
  */
 const vcpuControl = struct({
   command: i32,
@@ -15,6 +15,8 @@ const vcpuControl = struct({
   answers: u32,
   mpState: u32,
   interruptFlag: u32,
+  pause: i32,
+  parked: i32,
   insideTicks: f64,
   unclaimedPio: f64,
   unclaimedMmio: f64,
@@ -42,8 +44,10 @@ export const STATE_ENDED = 2;
 const COMMAND = 0;
 const STATE = 1;
 const ANSWERS = 3;
-/** Byte offset of `insideTicks`: after six 32-bit fields. */
-const INSIDE_TICKS = 24;
+const PAUSE = 6;
+const PARKED = 7;
+/** Byte offset of `insideTicks`: after eight 32-bit fields. */
+const INSIDE_TICKS = 32;
 
 export class ControlBlock {
   readonly fields: StructOf<typeof vcpuControl>;
@@ -81,6 +85,38 @@ export class ControlBlock {
 
   requestStop(): void {
     Atomics.store(this.#cells, COMMAND, COMMAND_STOP);
+    this.endPause();
+  }
+
+  /** Has the vCPU thread stay out of KVM_RUN: it parks once it has been kicked. */
+  requestPause(): void {
+    Atomics.store(this.#cells, PAUSE, 1);
+  }
+
+  /** Lets it go on. */
+  endPause(): void {
+    Atomics.store(this.#cells, PAUSE, 0);
+    Atomics.notify(this.#cells, PAUSE);
+  }
+
+  /**
+   * Whether the vCPU is out of KVM_RUN, and stays out until `endPause`. One that has not started, or has ended, is: a
+   * thread looks for a pause after it has said that it runs, and before its first KVM_RUN.
+   */
+  get isParked(): boolean {
+    return this.state !== STATE_RUNNING || Atomics.load(this.#cells, PARKED) === 1;
+  }
+
+  get isPauseWanted(): boolean {
+    return Atomics.load(this.#cells, PAUSE) === 1;
+  }
+
+  /** The vCPU thread: waits out a pause, having told of it by `announce`. A stop ends it. */
+  park(announce: () => void): void {
+    Atomics.store(this.#cells, PARKED, 1);
+    announce();
+    while (this.isPauseWanted && this.command !== COMMAND_STOP) Atomics.wait(this.#cells, PAUSE, 1);
+    Atomics.store(this.#cells, PARKED, 0);
   }
 
   requestInspection(): void {

@@ -1,8 +1,10 @@
+import type { Worker } from 'node:worker_threads';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { KVM_CAP_COALESCED_PIO, KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
+import type { CpuidEntry } from '../kvm/abi/registers.js';
 import { CoalescedRing } from '../kvm/coalesced.js';
-import { filterCpuid, type ParavirtFeatures } from '../kvm/cpuid.js';
+import { filterCpuid, type ParavirtFeatures, physicalAddressBits } from '../kvm/cpuid.js';
 import type { OwnedFd } from '../kvm/fd.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
@@ -12,6 +14,7 @@ import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import { makeRam, type RamPiece, releaseRam, wantLargePages } from '../memory/ram.js';
+import type { Slots } from '../memory/slots.js';
 import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
@@ -23,13 +26,14 @@ import { giveKvmPorts } from './kvm-ports.js';
 import { LateWritesWatch } from './late-writes-watch.js';
 import { furnish, loadSegments, mapFirmware, usesMuchRam } from './load.js';
 import type { KvmPort } from './options.js';
+import { Pauses } from './pause.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import { ScreenReader, type TextScreen } from './screen.js';
 import { type StoppedMachine, stoppedCpu } from './stopped.js';
 import type { ThreadEnd } from './thread-end.js';
 import { replaceThreads, takeThread } from './threads.js';
-import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
+import type { MemoryMessage, ThreadMessage, VcpuJob } from './vcpu-thread.js';
 
 /** How often vCPUs without exits are asked whether they are halted for good. */
 const HALT_CHECK_MS = 1000;
@@ -73,6 +77,7 @@ export interface Cpu {
  */
 export class Instance {
   readonly memory: GuestMemory;
+  readonly slots: Slots;
   readonly cpus: readonly Cpu[];
   /** What the vCPUs did lately. */
   readonly activity: ActivityWatch;
@@ -91,6 +96,8 @@ export class Instance {
   readonly #lateWrites: LateWritesWatch | undefined;
   readonly #trace: KvmTrace | undefined;
   #kvmPorts: readonly OwnedFd[] = [];
+  readonly #pauses: Pauses;
+  readonly #workers: Worker[] = [];
   #resolveEnded: (end: ThreadEnd) => void = () => {};
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
@@ -112,15 +119,18 @@ export class Instance {
     this.#screen = new ScreenReader(this.memory);
     this.#vm = options.kvm.createVm();
     try {
-      furnish(this.#vm, this.#ram);
+      const supported = options.kvm.getSupportedCpuid();
+      this.slots = furnish(this.#vm, this.#ram, physicalAddressBits(supported));
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
-      this.cpus = this.#createCpus();
+      this.cpus = this.#createCpus(supported);
       this.#trace = options.traceKvm ? KvmTrace.open({ events: POST_MORTEM_EVENTS }) : undefined;
       this.kvmCounters = new KvmCounters(this.cpus.map(({ vcpu }) => vcpu));
-      this.activity = new ActivityWatch(this.cpus.map(({ control }) => control));
+      const controls = this.cpus.map(({ control }) => control);
+      this.activity = new ActivityWatch(controls);
+      this.#pauses = new Pauses(controls, () => this.#kick());
       this.#idleWatch = new IdleWatch(
-        this.cpus.map(({ control }) => control),
+        controls,
         () => this.#kick(),
         () => this.stop({ reason: 'halted' }),
       );
@@ -162,6 +172,22 @@ export class Instance {
       this.#kickAgain = undefined;
       this.stop();
     }, KICK_AGAIN_MS);
+  }
+
+  /**
+   * Changes memory slots while no vCPU is in KVM_RUN. When it resolves, no thread of this machine reaches what is no
+   * longer there.
+   */
+  changeMemory<T>(work: (slots: Slots) => T): Promise<T> {
+    return this.#pauses.during(() => {
+      try {
+        return work(this.slots);
+      } finally {
+        const message: MemoryMessage = this.slots.list;
+        this.memory.replace(message);
+        for (const worker of this.#workers) worker.postMessage(message);
+      }
+    });
   }
 
   /** Makes KVM_RUN return on every vCPU that runs, so that it looks at its command. */
@@ -258,9 +284,8 @@ export class Instance {
   }
 
   /** The first is the boot CPU; KVM lets the others wait for their INIT and SIPI. */
-  #createCpus(): Cpu[] {
+  #createCpus(supported: readonly CpuidEntry[]): Cpu[] {
     const { kvm, cpus, paravirt } = this.#options;
-    const supported = kvm.getSupportedCpuid();
     const tscDeadline = kvm.checkExtension(KVM_CAP_TSC_DEADLINE_TIMER) > 0;
     return Array.from({ length: cpus }, (_, id) => {
       const vcpu = this.#vm.createVcpu(id);
@@ -275,7 +300,7 @@ export class Instance {
       const acpi = pcAcpiTables(this.cpus.length);
       this.memory.write(acpi.address, acpi.bytes);
     } else {
-      this.#rom.push(mapFirmware(this.#vm, this.memory, plan.firmware, this.#ram.length));
+      this.#rom.push(mapFirmware(this.slots, this.memory, plan.firmware));
     }
     const [boot] = this.cpus;
     if (boot !== undefined) enter(boot.vcpu, plan.entry);
@@ -318,6 +343,7 @@ export class Instance {
     const { vcpu, control } = cpu;
     const { console, timed, breakOn, exitRings, threadsFile, hops } = this.#options;
     const worker = takeThread();
+    this.#workers.push(worker);
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
     worker.on('error', (error) => {
@@ -333,7 +359,7 @@ export class Instance {
       vcpu: vcpu.handle,
       vm: this.#vm.handle,
       pc: this.#pcMemory,
-      ram: this.#ram,
+      memory: this.slots.list,
       control: control.buffer,
       startsAfter: this.cpus[0] === cpu ? this.cpus.slice(1).map((other) => other.control.buffer) : [],
       output: console.outputRing.buffer,
@@ -363,6 +389,8 @@ export class Instance {
         return this.#pc.runTimers();
       case 'inspected':
         return this.#idleWatch.answered();
+      case 'parked':
+        return this.#pauses.look();
       case 'ended':
         return this.#threadEnded(cpu, message.end);
     }
@@ -370,6 +398,7 @@ export class Instance {
 
   #threadEnded(cpu: Cpu, end: ThreadEnd): void {
     this.#threadsLeft--;
+    this.#pauses.look();
     if (this.#end === undefined) {
       this.#end = end;
       this.#endedBy = cpu;

@@ -1,29 +1,36 @@
 import { firmwareSegments } from '../boot/firmware.js';
 import type { BootPlan, Firmware } from '../boot/plan.js';
+import { KVM_CAP_NR_MEMSLOTS } from '../kvm/abi/capabilities.js';
 import {
   KVM_IRQ_ROUTING_IRQCHIP,
   KVM_IRQCHIP_IOAPIC,
   KVM_IRQCHIP_PIC_MASTER,
   KVM_IRQCHIP_PIC_SLAVE,
-  KVM_MEM_READONLY,
 } from '../kvm/abi/constants.js';
-import { sharedBuffer } from '../kvm/shared-buffer.js';
 import type { IrqRoute, Vm } from '../kvm/vm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE, MIB } from '../memory/map.js';
-import type { RamPiece } from '../memory/ram.js';
+import { makePiece, type RamPiece } from '../memory/ram.js';
+import { KVM_PRIVATE_RANGES, Slots } from '../memory/slots.js';
 
-/** Gives a fresh VM its memory slots and what every PC has in the kernel: PIC, I/O APIC, local APICs, PIT. */
-export function furnish(vm: Vm, ram: readonly RamPiece[]): void {
+/**
+ * Gives a fresh VM its memory slots and what every PC has in the kernel: PIC, I/O APIC, local APICs, PIT.
+ * @param addressBits of a guest-physical address: `physicalAddressBits`
+ */
+export function furnish(vm: Vm, ram: readonly RamPiece[], addressBits: number): Slots {
+  const slots = new Slots(vm, {
+    slots: vm.checkExtension(KVM_CAP_NR_MEMSLOTS),
+    addressBits,
+    reserved: KVM_PRIVATE_RANGES,
+  });
   // VT-x without unrestricted guest runs real mode in a task of its own, on these pages.
   vm.setIdentityMapAddr(KVM_IDENTITY_MAP_BASE);
   vm.setTssAddr(KVM_TSS_BASE);
-  ram.forEach(({ start, size, buffer, offset }, slot) => {
-    vm.setUserMemoryRegion({ slot, guestPhysAddr: start, view: new Uint8Array(buffer, offset, size) });
-  });
+  for (const piece of ram) slots.add({ ...piece, what: 'ram' });
   vm.createIrqchip();
   vm.setGsiRouting(pcRoutes());
   vm.createPit2({ speakerDummy: true });
+  return slots;
 }
 
 const ISA_LINES = 16;
@@ -50,19 +57,15 @@ function pcRoutes(): IrqRoute[] {
 }
 
 /**
- * Gives the VM a firmware: a slot that the guest cannot write, and its end in the RAM below 1 MiB.
- * @param slot the first that is free
- * @returns the slot's memory: it must outlive the VM
+ * Gives the VM a firmware: a slot that the guest cannot write, and its end in the RAM below 1 MiB, which on a PC is RAM
+ * as well (shadow RAM), into which the chipset copies it.
  */
-export function mapFirmware(vm: Vm, memory: GuestMemory, firmware: Firmware, slot: number): RamPiece {
+export function mapFirmware(slots: Slots, memory: GuestMemory, firmware: Firmware): RamPiece {
   const [shadow, { address: start, bytes }] = firmwareSegments(firmware);
   memory.write(shadow.address, shadow.bytes);
-  const size = bytes.length;
-  const buffer = sharedBuffer(size);
-  const view = new Uint8Array(buffer, 0, size);
-  view.set(bytes);
-  vm.setUserMemoryRegion({ slot, flags: KVM_MEM_READONLY, guestPhysAddr: start, view });
-  return { start, size, buffer, offset: 0 };
+  const piece = makePiece(start, bytes.length);
+  new Uint8Array(piece.buffer, piece.offset, piece.size).set(bytes);
+  return slots.add({ ...piece, what: 'rom', readOnly: true });
 }
 
 /** An image so large is a system: it will touch most of its RAM sooner or later. */

@@ -5,6 +5,7 @@ import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
+import type { Slot, Slots } from '../memory/slots.js';
 import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import { decompress } from './decompress.js';
@@ -141,6 +142,22 @@ export class Machine {
   /** Guest memory. After a restart it is another's. */
   get memory(): GuestMemory {
     return this.#instance.memory;
+  }
+
+  /** The memory slots that there are now, by address. */
+  get memorySlots(): readonly Slot[] {
+    return this.#instance.slots.list;
+  }
+
+  /**
+   * Changes the memory slots, also while the machine runs: `work` is given the table and adds, moves, replaces or
+   * deletes. No vCPU is in KVM_RUN meanwhile, so the guest sees all of it as one change, and no device reaches
+   * afterwards what is gone. Memory for a slot is made by `makeMemory`, and is the caller's: it must stay as it is while
+   * a slot has it; `releaseMemory` gives it back.
+   * @returns what `work` returns; rejects with what it throws (VmError SLOT_INVALID), or VmError CLOSED after `close`
+   */
+  changeMemory<T>(work: (slots: Slots) => T): Promise<T> {
+    return this.#instance.changeMemory(work);
   }
 
   /** The device at a port (`pio`) or a guest-physical address (`mmio`), by name. */

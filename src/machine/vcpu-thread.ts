@@ -1,4 +1,4 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { ByteSink } from '../devices/device.js';
 import { messageOf } from '../errors.js';
 import { describeExit } from '../kvm/exit-words.js';
@@ -34,7 +34,8 @@ export interface VcpuJob {
   readonly vcpu: VcpuHandle;
   readonly vm: VmHandle;
   readonly pc: PcMemory;
-  readonly ram: readonly RamPiece[];
+  /** The memory slots. */
+  readonly memory: readonly RamPiece[];
   readonly control: SharedArrayBuffer;
   /** Control blocks of the vCPUs that must be there first: the boot CPU finds all others waiting, as on a PC. */
   readonly startsAfter: readonly SharedArrayBuffer[];
@@ -54,6 +55,9 @@ export interface VcpuJob {
   readonly recordThreadsIn: readonly string[];
 }
 
+/** What a vCPU thread is told once it has its job, while it is parked or starts: the memory slots are these now. */
+export type MemoryMessage = readonly RamPiece[];
+
 export type ThreadMessage =
   | { readonly type: 'waiting' }
   | { readonly type: 'running' }
@@ -61,10 +65,11 @@ export type ThreadMessage =
   | { readonly type: 'input-room' }
   | { readonly type: 'timers' }
   | { readonly type: 'inspected' }
+  | { readonly type: 'parked' }
   | { readonly type: 'ended'; readonly end: ThreadEnd };
 
+if (parentPort === null) throw new Error('this module is a worker');
 const port = parentPort;
-if (port === null) throw new Error('this module is a worker');
 const post = (message: ThreadMessage): void => port.postMessage(message);
 
 const timedSink = (sink: ByteSink, hops: Hops): ByteSink => ({
@@ -80,6 +85,7 @@ const timedSink = (sink: ByteSink, hops: Hops): ByteSink => ({
 class VcpuThread {
   readonly #control: ControlBlock;
   readonly #vcpu: Vcpu;
+  readonly #memory: GuestMemory;
   readonly #context: LoopContext;
   readonly #exitRing: SharedArrayBuffer | undefined;
   readonly #lateWrites: LateWrites | undefined;
@@ -90,6 +96,7 @@ class VcpuThread {
   constructor(job: VcpuJob) {
     this.#control = new ControlBlock(job.control);
     this.#vcpu = Vcpu.fromHandle(job.vcpu);
+    this.#memory = new GuestMemory(job.memory);
     const { fields, byReason, exitLog } = this.#control;
     const sendWord = (): void => post({ type: 'output' });
     const isStopped = (): boolean => this.#isStopped;
@@ -99,7 +106,7 @@ class VcpuThread {
     const half = input.capacity / 2;
     const pc = new Pc(job.pc, {
       vm: Vm.fromHandle(job.vm),
-      memory: new GuestMemory(job.ram),
+      memory: this.#memory,
       console: hops ? timedSink(output, hops) : output,
       input: {
         next: () => {
@@ -142,13 +149,13 @@ class VcpuThread {
     };
   }
 
-  #makeRun({ timed, breakOn, ram }: VcpuJob): () => number | undefined {
+  #makeRun({ timed, breakOn }: VcpuJob): () => number | undefined {
     const { insideTicks } = this.#control;
     const run = this.#exitRing
       ? this.#vcpu.makeRecordingRun(new Uint8Array(this.#exitRing), insideTicks)
       : this.#vcpu.makeRun(timed ? insideTicks : null, this.#lateWrites?.ring);
     if (breakOn.length === 0) return run;
-    const met = makeBreakTest(breakOn, this.#vcpu, new GuestMemory(ram));
+    const met = makeBreakTest(breakOn, this.#vcpu, this.#memory);
     return () => {
       const errno = run();
       if (errno !== undefined) return errno;
@@ -174,6 +181,8 @@ class VcpuThread {
     fields.tid = native.gettid();
     this.#control.state = STATE_RUNNING;
     post({ type: 'running' });
+    this.#takeNewMemory();
+    this.#park();
     fields.startNs = native.monotonicNs();
     fields.startTicks = native.rdtsc();
     try {
@@ -200,6 +209,19 @@ class VcpuThread {
     this.#end = end;
   }
 
+  /** The vCPU stays here while others see to its memory slots. */
+  #park(): void {
+    if (!this.#control.isPauseWanted) return;
+    this.#control.park(() => post({ type: 'parked' }));
+    this.#takeNewMemory();
+  }
+
+  #takeNewMemory(): void {
+    for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
+      this.#memory.replace(received.message as MemoryMessage);
+    }
+  }
+
   #attend(): boolean {
     this.#lateWrites?.settle();
     this.#context.attention = this.#isEnding;
@@ -222,6 +244,7 @@ class VcpuThread {
     this.#takeLateWrites();
     this.#vcpu.page.immediateExit = 0;
     // Read after immediateExit is cleared: a stop that comes later sets it again, and kicks.
+    if (this.#control.isPauseWanted) this.#park();
     if (this.#isStopped) return false;
     const { fields } = this.#control;
     fields.mpState = this.#vcpu.getMpState();
@@ -261,7 +284,7 @@ function rehearse(): void {
     vcpu: { id: 0, fd, runBuffer: new SharedArrayBuffer(runSize), runSize, xsaveSize: 0 },
     vm: { fd, vcpuMmapSize: runSize },
     pc: makePcMemory(1),
-    ram: [],
+    memory: [],
     control: ControlBlock.makeBuffer(),
     startsAfter: [],
     output: ringBuffer(1),

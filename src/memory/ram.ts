@@ -19,6 +19,10 @@ export interface RamPiece {
   readonly buffer: SharedArrayBuffer;
   /** Where in the buffer the piece begins. */
   readonly offset: number;
+  /** The guest and devices may read it, not write it. */
+  readonly readOnly?: boolean;
+  /** A bit for each page that a write from this side sets, where such writes are to be told (`GuestMemory`). */
+  readonly hostWrites?: SharedArrayBuffer;
 }
 
 /**
@@ -36,7 +40,12 @@ export function makeRam(size: number): readonly RamPiece[] {
   return pieces;
 }
 
-function makePiece(start: number, size: number): RamPiece {
+/**
+ * Makes host memory for one slot, zeroed, and so that guest and host address agree modulo 2 MiB.
+ * @param start guest-physical address
+ * @param size bytes, a multiple of 4096, at most 4 GiB less 2 MiB
+ */
+export function makePiece(start: number, size: number): RamPiece {
   const buffer = sharedBuffer(size + LARGE_PAGE);
   const address = native.addressOf(new Uint8Array(buffer, 0, 1));
   const offset = (((start - address) % LARGE_PAGE) + LARGE_PAGE) % LARGE_PAGE;
