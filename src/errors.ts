@@ -89,3 +89,8 @@ export class VmError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** Anything that was thrown, as a VmError: BUG where it is none. */
+export function asVmError(error: unknown): VmError {
+  return error instanceof VmError ? error : new VmError('BUG', String(error), { cause: error });
+}

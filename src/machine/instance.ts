@@ -1,16 +1,13 @@
 import type { Worker } from 'node:worker_threads';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
-import { KVM_CAP_COALESCED_PIO, KVM_CAP_TSC_DEADLINE_TIMER } from '../kvm/abi/capabilities.js';
-import type { CpuidEntry } from '../kvm/abi/registers.js';
+import { KVM_CAP_COALESCED_PIO } from '../kvm/abi/capabilities.js';
 import { CoalescedRing } from '../kvm/coalesced.js';
-import { filterCpuid, type ParavirtFeatures, physicalAddressBits } from '../kvm/cpuid.js';
+import { type ParavirtFeatures, physicalAddressBits } from '../kvm/cpuid.js';
 import type { OwnedFd } from '../kvm/fd.js';
 import type { Kvm } from '../kvm/kvm.js';
-import { native } from '../kvm/native.js';
 import { KvmTrace } from '../kvm/trace.js';
 import type { KvmEvent } from '../kvm/trace-events.js';
-import type { Vcpu } from '../kvm/vcpu.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import { makeRam, type RamPiece, releaseRam, wantLargePages } from '../memory/ram.js';
@@ -18,7 +15,8 @@ import type { Slots } from '../memory/slots.js';
 import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
 import type { Console } from './console.js';
-import { ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
+import { STATE_ENDED, STATE_STARTING } from './control.js';
+import { type Cpu, createCpus, kickCpu } from './cpus.js';
 import type { ExitRing } from './exit-ring.js';
 import { IdleWatch } from './idle-watch.js';
 import { KvmCounters } from './kvm-counters.js';
@@ -63,12 +61,6 @@ export interface InstanceOptions {
   /** Where the boot CPU's thread takes down its way through the devices. */
   readonly hops: SharedArrayBuffer | undefined;
   readonly console: Console;
-}
-
-/** A vCPU with its thread. */
-export interface Cpu {
-  readonly vcpu: Vcpu;
-  readonly control: ControlBlock;
 }
 
 /**
@@ -123,7 +115,7 @@ export class Instance {
       this.slots = furnish(this.#vm, this.#ram, physicalAddressBits(supported));
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
-      this.cpus = this.#createCpus(supported);
+      this.cpus = createCpus(this.#vm, options, supported);
       this.#trace = options.traceKvm ? KvmTrace.open({ events: POST_MORTEM_EVENTS }) : undefined;
       this.kvmCounters = new KvmCounters(this.cpus.map(({ vcpu }) => vcpu));
       const controls = this.cpus.map(({ control }) => control);
@@ -283,17 +275,6 @@ export class Instance {
     releaseRam([...this.#ram, ...this.#rom]);
   }
 
-  /** The first is the boot CPU; KVM lets the others wait for their INIT and SIPI. */
-  #createCpus(supported: readonly CpuidEntry[]): Cpu[] {
-    const { kvm, cpus, paravirt } = this.#options;
-    const tscDeadline = kvm.checkExtension(KVM_CAP_TSC_DEADLINE_TIMER) > 0;
-    return Array.from({ length: cpus }, (_, id) => {
-      const vcpu = this.#vm.createVcpu(id);
-      vcpu.setCpuid2(filterCpuid(supported, { cpuIndex: id, cpuCount: cpus, features: paravirt, tscDeadline }));
-      return { vcpu, control: new ControlBlock(ControlBlock.makeBuffer()) };
-    });
-  }
-
   #load(plan: BootPlan): void {
     loadSegments(this.memory, plan);
     if (plan.firmware === undefined) {
@@ -410,11 +391,4 @@ export class Instance {
     running.delete(this);
     this.#resolveEnded(this.#end);
   }
-}
-
-/** A thread that starts looks at its command by itself; one that has ended may be another's by now. */
-function kickCpu({ vcpu, control }: Cpu): void {
-  if (control.state !== STATE_RUNNING) return;
-  vcpu.page.immediateExit = 1;
-  native.kick(control.fields.tid);
 }

@@ -2,12 +2,13 @@ import type { Readable, Writable } from 'node:stream';
 import { RSDP_BYTES } from '../boot/acpi/tables.js';
 import { type BootOptions, formTaken, planBoot, unpacked } from '../boot/load.js';
 import type { BootPlan } from '../boot/plan.js';
-import { VmError } from '../errors.js';
+import { asVmError, VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import type { Slot, Slots } from '../memory/slots.js';
 import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
+import { checkCpus } from './cpus.js';
 import { decompress } from './decompress.js';
 import type { MachineEnd } from './end.js';
 import { ExitRing, exitRingBuffer } from './exit-ring.js';
@@ -393,17 +394,4 @@ export function bootInput(options: MachineOptions): { readonly image: Uint8Array
     firmware: firmware === undefined ? undefined : fileBytes(firmware, 'firmware'),
   };
   return { image: fileBytes(options.image, 'image'), boot };
-}
-
-/** @throws VmError KVM_UNSUPPORTED where this KVM has not so many vCPUs for one machine */
-function checkCpus(kvm: Kvm, cpus: number): void {
-  const { maxVcpus: most } = kvm;
-  if (cpus <= most) return;
-  throw new VmError('KVM_UNSUPPORTED', `this KVM gives a machine at most ${most} vCPUs, not ${cpus}`, {
-    hint: `Give the machine ${most} or fewer.`,
-  });
-}
-
-function asVmError(error: unknown): VmError {
-  return error instanceof VmError ? error : new VmError('BUG', String(error), { cause: error });
 }
