@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { makeMemory, releaseMemory } from '../../../dist/index.js';
+import type { Case, CaseContext } from '../case.js';
+import { canaries, GIB, MemoryGuest, MIB, PAGE } from '../memory-guest.js';
+import { SlotModel, WINDOW_ADDRESSES } from '../slot-model.js';
+
+const ONES = 0xffff_ffff_ffff_ffffn;
+const residentMib = (): number =>
+  Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]) / 1024;
+const kvmFiles = (): number => readdirSync('/proc/self/fd').length;
+
+/** Operations, and the seed: another by VMLAUNCH_SLOTS_SEED. In Bochs an operation takes seconds of real time. */
+const OPERATIONS = { local: 10_000, svm: 10_000, vtx: 100 } as const;
+const SEED = Number(process.env.VMLAUNCH_SLOTS_SEED ?? 20_261_127);
+
+async function changesAtRandom(context: CaseContext): Promise<void> {
+  const { log, flavour } = context;
+  const operations = OPERATIONS[flavour];
+  log(`seed ${SEED}, ${operations} operations${operations < 10_000 ? ' (10,000 on the other flavours)' : ''}`);
+  await MemoryGuest.with(context, { memory: '16M' }, async (guest) => {
+    const first = guest.machine.memorySlots;
+    const model = new SlotModel(guest, SEED);
+    const files = kvmFiles();
+    await guest.hammer(WINDOW_ADDRESSES);
+    for (let i = 0; i < operations / 10; i++) await model.step();
+    const resident = residentMib();
+    const begin = performance.now();
+    for (let i = operations / 10; i < operations; i++) await model.step();
+    const ms = performance.now() - begin;
+    const { seen } = guest;
+    log(`${(ms / (operations * 0.9)).toFixed(2)} ms an operation, ${JSON.stringify(seen)}, ${model.counts}`);
+    assert.equal(seen.mismatches, 0);
+    assert.ok(seen.rounds > 10);
+    await model.clear();
+    assert.deepEqual(guest.machine.memorySlots, first);
+    assert.equal(kvmFiles(), files);
+    model.checkHostMemory();
+    const grown = residentMib() - resident;
+    log(`${grown.toFixed(1)} MiB more resident`);
+    assert.ok(grown < 32, `${grown} MiB more are resident`);
+    await guest.finish();
+  });
+}
+
+export const cases: readonly Case[] = [
+  {
+    name: 'a guest of 16 GiB writes at both ends and across 4 GiB, and its host pays for what it touches',
+    async run(context) {
+      const before = residentMib();
+      const places = [0x80_0000, 3 * GIB - 8, 4 * GIB, 8 * GIB - 4, 12 * GIB, 17 * GIB - 8];
+      await MemoryGuest.with(context, { memory: '16G' }, async (guest) => {
+        const isWhole = canaries(guest.machine);
+        for (const [i, place] of places.entries()) await guest.write(place, 0x0123_4567_89ab_cde0n + BigInt(i));
+        for (const [i, place] of places.entries()) {
+          assert.equal(await guest.read(place), 0x0123_4567_89ab_cde0n + BigInt(i), place.toString(16));
+          assert.equal(guest.machine.memory.readU32(place + 4), 0x0123_4567);
+        }
+        const grown = residentMib() - before;
+        context.log(`16 GiB: ${grown.toFixed(1)} MiB resident more; slots: ${guest.machine.memorySlots.length}`);
+        assert.ok(grown < 80, `${grown} MiB`);
+        assert.ok(isWhole());
+        await guest.finish();
+      });
+    },
+  },
+  {
+    name: 'a machine with four times the RAM of its host starts and costs what it touches',
+    async run(context) {
+      const bytes = context.flavour === 'local' ? 64 * GIB : Math.floor((4 * totalmem()) / GIB) * GIB;
+      const before = residentMib();
+      await MemoryGuest.with(context, { memory: bytes }, async (guest) => {
+        await guest.write(0x80_0000, 7n);
+        assert.equal(await guest.read(0x80_0000), 7n);
+        const grown = residentMib() - before;
+        context.log(`${bytes / GIB} GiB: ${grown.toFixed(1)} MiB resident more`);
+        assert.ok(grown < 80, `${grown} MiB`);
+        await guest.finish();
+      });
+    },
+  },
+  {
+    name: 'what a guest writes to ROM, to the hole and beyond its RAM is dropped, and harms nothing',
+    async run(context) {
+      const rom = 0xc800_0000;
+      const hole = 0xd000_0000;
+      const beyond = 5 * GIB;
+      await MemoryGuest.with(context, { memory: '16M' }, async (guest) => {
+        const memory = makeMemory(rom, 2 * PAGE);
+        const bytes = new Uint8Array(memory.buffer, memory.offset, memory.size);
+        bytes.forEach((_, i) => {
+          bytes[i] = i % 251;
+        });
+        const copy = bytes.slice();
+        await guest.machine.changeMemory((slots) => slots.add({ ...memory, what: 'rom', readOnly: true }));
+        const isWhole = canaries(guest.machine);
+        const unclaimed = () => guest.machine.stats().unclaimed.mmio;
+        const romWord = new DataView(copy.buffer).getBigUint64(8, true);
+        for (const [address, expected] of [
+          [rom + 8, romWord],
+          [hole, ONES],
+          [beyond, ONES],
+        ] as const) {
+          const before = unclaimed();
+          await guest.write(address, 0n);
+          assert.equal(unclaimed() - before, 8, 'each byte of the write is counted');
+          assert.equal(await guest.read(address), expected, address.toString(16));
+        }
+        assert.equal(await guest.read(16 * MIB - 4), 0xffff_ffff_0000_0000n);
+        assert.deepEqual(bytes, copy);
+        assert.throws(() => guest.machine.memory.writeU8(rom, 1), { code: 'GUEST_ADDRESS_INVALID' });
+        assert.equal(guest.machine.memory.readU8(rom + 1), 1);
+        assert.ok(isWhole());
+        await guest.finish();
+        releaseMemory([memory]);
+      });
+    },
+  },
+  {
+    name: 'random slot operations under a running guest leave what a model says, and nothing else',
+    timeoutS: 240,
+    run: changesAtRandom,
+  },
+];
