@@ -48,34 +48,40 @@ export interface Place {
 export interface RandomTableOptions {
   readonly random: Random;
   readonly state: PagingState;
-  /** The tables: any may be of any level. */
+  /** The tables, the first of the highest level; any other may be of any level. */
   readonly tables: Place;
   /** What pages map. */
   readonly data: Place;
   /** Whether entries may name addresses where no RAM is. */
   readonly strays: boolean;
+  /** Bits that no entry has. */
+  readonly clear?: bigint;
+  /** Bits that most entries have. */
+  readonly favour?: bigint;
 }
 
 /** Fills the tables with entries of which most are good, for their level or for another. */
 export function fillTables(bytes: Uint8Array, options: RandomTableOptions): void {
-  const { random, state, tables, strays, data } = options;
+  const { random, state, tables, strays, data, clear = 0n, favour = 0n } = options;
   const paging = pagingOf(state);
   if (paging === undefined) throw new Error('no paging');
   const { entryBytes, physicalBits } = paging;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const pick = ({ start, pages }: Place): bigint => BigInt(start + 4096 * random.below(pages));
+  const lower = { start: tables.start + 4096, pages: tables.pages - 1 };
   const high = entryBytes === 8 ? BigInt(physicalBits) : 32n;
   const entry = (): bigint => {
-    let value = (pick(random.chance(60) ? tables : data) & ~0xfffn) | random.bits(12);
+    let value = (pick(random.chance(60) ? lower : data) & ~0xfffn) | random.bits(12);
     value = random.chance(85) ? value | P : value & ~P;
-    value = random.chance(80) ? value & ~PS : value | PS;
+    if (random.chance(75)) value |= favour;
+    value = random.chance(90) ? value & ~PS : value | PS;
     // A large page's low address bits: good as a rule.
-    if ((value & PS) !== 0n && random.chance(80)) value &= ~0x3f_e000n;
+    if ((value & PS) !== 0n && random.chance(80)) value &= entryBytes === 8 ? ~0x1f_e000n : ~0x3f_e000n;
     if (strays && random.chance(5)) value |= random.bits(Number(high)) & ~0xfffn;
     // Of a 4 MiB page's address KVM's own walk knows 36 bits, a CPU up to 40.
     if (entryBytes === 4 && (value & PS) !== 0n) value &= ~0x1e_0000n;
     if (entryBytes === 8 && random.chance(2)) value |= 1n << (high + BigInt(random.below(63 - Number(high))));
-    return entryBytes === 8 && random.chance(20) ? value | XD : value;
+    return (entryBytes === 8 && random.chance(8) ? value | XD : value) & ~clear;
   };
   for (let at = tables.start; at < tables.start + 4096 * tables.pages; at += entryBytes) {
     if (entryBytes === 8) view.setBigUint64(at, entry(), true);
@@ -84,7 +90,7 @@ export function fillTables(bytes: Uint8Array, options: RandomTableOptions): void
   if (paging.mode !== 'PAE') return;
   // The four entries that CR3 names: KVM takes them into the CPU at once, and refuses reserved bits.
   for (let i = 0; i < 4; i++) {
-    view.setBigUint64(Number(paging.base) + 8 * i, pick(tables) | (i === 3 && random.chance(50) ? 0n : P), true);
+    view.setBigUint64(Number(paging.base) + 8 * i, pick(lower) | (i === 3 && random.chance(50) ? 0n : P), true);
   }
 }
 
