@@ -79,6 +79,7 @@ function commands(done: (status: number) => void): Command {
     .option('--at <address>', 'stop before an instruction at this linear address; may be repeated', collect)
     .option('--after-exits <count>', "stop at a vCPU's exit of this number")
     .option('--walk <address>', 'walk this linear address, in place of rip and rsp; may be repeated', collect)
+    .option('--html <file>', 'write it as a page, with a picture')
     .option('--json <file>', 'write it as JSON')
     .addOption(new Option('--title <text>').hideHelp())
     .addOption(new Option('--style <text>').hideHelp())

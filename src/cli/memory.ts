@@ -5,6 +5,7 @@ import { flavourName } from '../kvm/flavour.js';
 import { asText } from '../machine/cpu-state.js';
 import { Machine } from '../machine/machine.js';
 import { type MachineOptions, memorySize } from '../machine/options.js';
+import { memoryPage } from '../trace/memory/page.js';
 import { SecondLevelRecording } from '../trace/memory/second-level.js';
 import { memoryText } from '../trace/memory/text.js';
 import { type MemoryView, memoryView } from '../trace/memory/view.js';
@@ -24,6 +25,7 @@ export interface MemoryOptions extends RunOptions {
   /** Linear addresses to walk, in place of rip and rsp. */
   readonly walk?: readonly string[];
   readonly json?: string;
+  readonly html?: string;
   /** What the image is called, where its file is not: in a nested host. */
   readonly title?: string;
   /** Where the text is for another process's terminal: its columns, and "colour" where it has such. */
@@ -35,7 +37,7 @@ interface Style {
   readonly colour: boolean;
 }
 
-const INSIDE = { json: '/work/memory.json' };
+const INSIDE = { json: '/work/memory.json', html: '/work/memory.html' };
 const DEFAULT_COLUMNS = 80;
 /** Wider lines are hard to read. */
 const MOST_COLUMNS = 120;
@@ -80,7 +82,7 @@ function styleOf(text: string | undefined): Style {
 }
 
 function inside(options: MemoryOptions & { readonly title: string }, { columns, colour }: Style): Inside {
-  const { at = [], afterExits, walk = [], json, title } = options;
+  const { at = [], afterExits, walk = [], json, html, title } = options;
   return {
     argv: [
       `--title=${title}`,
@@ -89,9 +91,13 @@ function inside(options: MemoryOptions & { readonly title: string }, { columns, 
       ...(afterExits === undefined ? [] : [`--after-exits=${afterExits}`]),
       ...walk.map((text) => `--walk=${text}`),
       ...(json === undefined ? [] : [`--json=${INSIDE.json}`]),
+      ...(html === undefined ? [] : [`--html=${INSIDE.html}`]),
     ],
     upload: [],
-    download: [...(json === undefined ? [] : [{ inside: INSIDE.json, outside: json }])],
+    download: [
+      ...(html === undefined ? [] : [{ inside: INSIDE.html, outside: html }]),
+      ...(json === undefined ? [] : [{ inside: INSIDE.json, outside: json }]),
+    ],
   };
 }
 
@@ -158,7 +164,8 @@ function momentOf({ end, signal }: RunEnd): string {
 function show(view: MemoryView, options: MemoryOptions & { readonly title: string }, style: Style): void {
   const pen = new Pen({ colour: style.colour, ascii: false });
   process.stderr.write(`\n${memoryText(view, { bold: pen.bold, dim: pen.dim, width: style.columns })}`);
-  const { title, json } = options;
+  const { title, json, html } = options;
+  if (html !== undefined) writeFile(html, memoryPage({ title, ...whereWeAre(), date: new Date(), view }));
   if (json !== undefined) {
     writeFile(json, `${JSON.stringify({ schema: 1, title, ...whereWeAre(), ...asText(view) }, null, 2)}\n`);
   }

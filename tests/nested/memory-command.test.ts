@@ -49,20 +49,21 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-async function show(argv: readonly string[]): Promise<Outcome & { readonly written: Written }> {
+async function show(argv: readonly string[]): Promise<Outcome & { readonly written: Written; readonly page: string }> {
   const file = path.join(directory, `${next++}`);
-  using run = new Run([...argv, `--json=${file}.json`], { command: 'memory' });
+  using run = new Run([...argv, `--json=${file}.json`, `--html=${file}.html`], { command: 'memory' });
   const outcome = await run.ended();
   expect(existsSync(`${file}.json`), outcome.stderr).toBe(true);
-  return { ...outcome, written: JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Written };
+  const page = readFileSync(`${file}.html`, 'utf8');
+  return { ...outcome, page, written: JSON.parse(readFileSync(`${file}.json`, 'utf8')) as Written };
 }
 
-/** printf.elf: `start` of its kernel, the first instruction that is at a fixed place after paging is on. */
-const HERE = /^ {2}(PML4E\[0\]) {3}at [\da-f]{8}: [\da-f]{16} {2}P R\/W/m;
+/** An entry with its address, value and bits. */
+const DECODED = /^ {2}(PML4E\[0\]) {3}at [\da-f]{8}: [\da-f]{16} {2}P R\/W/m;
 
 describe.each(HOST_KINDS)('[%s] vmlaunch memory', (kind) => {
   it('shows map, tables, walks and the second dimension, which all agree', async () => {
-    const { status, stderr, stdout, written } = await show([image('hello-long.elf'), '--host', kind]);
+    const { status, stderr, stdout, written, page } = await show([image('hello-long.elf'), '--host', kind]);
     expect([status, stdout.split('\n')[0]]).toEqual([1, 'hello from long mode']);
     expect(written).toMatchObject({ flavour: FLAVOUR[kind], moment: 'at its end: debug-exit' });
     const [cpu] = written.vcpus;
@@ -79,7 +80,8 @@ describe.each(HOST_KINDS)('[%s] vmlaunch memory', (kind) => {
     expect(faultCount).toBe(counters.pf_taken);
     for (const part of ['memory map: 256 MiB of RAM', 'none: exits', '2,048 x 2M', 'in two dimensions'])
       expect(stderr).toContain(part);
-    expect(stderr).toMatch(HERE);
+    expect(stderr).toMatch(DECODED);
+    expect(page.trimEnd().endsWith('</html>')).toBe(true);
     expect(Math.max(...stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 

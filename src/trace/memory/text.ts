@@ -46,6 +46,11 @@ class Lines {
 
   constructor(private readonly options: TextOptions) {}
 
+  /** Whether there is room for the ends of ranges of 64 bits. */
+  get isWide(): boolean {
+    return this.options.width >= 100;
+  }
+
   heading(title: string, source: string): void {
     if (this.#lines.length > 0) this.#lines.push('');
     const { bold, dim, width } = this.options;
@@ -147,7 +152,7 @@ function tableLines(text: Lines, { mappings, walks, paging }: VcpuView): void {
         const each = `${grouped(pages)} x ${sizeWords(pageSize).replace(' ', '').replace('iB', '')}`;
         const counts = [accessed, dirty].map((count) => (count === pages ? 'all' : `${count}`));
         return [
-          `${digits(linear, width)}-${digits(end, width)}`,
+          text.isWide ? `${digits(linear, width)}-${digits(end, width)}` : digits(linear, width),
           size,
           each,
           rightsWords(region),
@@ -162,7 +167,7 @@ function tableLines(text: Lines, { mappings, walks, paging }: VcpuView): void {
   if (!whole) text.plain('  the tables stand for more than this: they were not read to their end');
   if (reserved > 0) text.plain(`  ${grouped(reserved)} entries have a reserved bit set`);
   if (outsideRam > 0) text.plain(`  ${grouped(outsideRam)} tables would be where no RAM is`);
-  text.dim('  rights: u ring 3 too, G global; A, D: pages with the accessed and the dirty bit');
+  text.dim('  u: ring 3 too, G: global; A, D: pages with the accessed and the dirty bit set');
 }
 
 function walkLines(text: Lines, { name, walk, hostVirtual, hostPhysical, accesses }: WalkView, cr3: bigint): void {
