@@ -3,6 +3,7 @@ export type { Activity } from './machine/activity.js';
 export type { CpuState } from './machine/cpu-state.js';
 export { type EndReason, exitStatusOf, type MachineEnd } from './machine/end.js';
 export type { Keyboard } from './machine/keyboard.js';
+export type { DirtyTracking, TrackOptions } from './machine/live-memory.js';
 export { Machine } from './machine/machine.js';
 export type { KvmPort, MachineOptions, ModuleOptions } from './machine/options.js';
 export type { DeviceExit, PostMortem, VcpuPostMortem } from './machine/post-mortem.js';

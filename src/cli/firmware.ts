@@ -1,4 +1,4 @@
-import { lacksFirmware } from '../machine/machine.js';
+import { lacksFirmware } from '../machine/plan-machine.js';
 import { type ImageOptions, imageOptions } from './image-options.js';
 
 /** Names Debian's SeaBIOS, in place of a file. */

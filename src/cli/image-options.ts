@@ -2,6 +2,7 @@
 import type { FormName } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import type { MachineOptions } from '../machine/options.js';
+import type { HugePages } from '../memory/huge-pages.js';
 
 export interface ImageOptions {
   readonly form?: FormName;
@@ -10,6 +11,7 @@ export interface ImageOptions {
   readonly module?: readonly string[];
   readonly append?: string;
   readonly memory: string;
+  readonly hugePages?: HugePages;
   readonly flat?: 'real' | 'protected' | 'long';
   readonly loadAddress?: string;
   /** False with --no-unpack. */
@@ -26,6 +28,7 @@ export function imageOptions(image: string, options: ImageOptions): MachineOptio
     modules: options.module?.map(fileOfModule),
     commandLine: options.append,
     memory: options.memory,
+    hugePages: options.hugePages,
     flat: options.flat,
     unpack: options.unpack,
     loadAddress: numberOf(options.loadAddress, '--load-address'),

@@ -1,7 +1,7 @@
 import { type Inspection, inspectImage, type Way } from '../boot/inspect.js';
 import { hex, sizeText } from '../boot/place.js';
 import type { Entry } from '../boot/plan.js';
-import { bootInput } from '../machine/machine.js';
+import { bootInput } from '../machine/plan-machine.js';
 import { withFirmware } from './firmware.js';
 import { type ImageOptions, imageOptions } from './image-options.js';
 

@@ -4,6 +4,7 @@ import { FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { exitStatusOfError } from '../machine/end.js';
 import { prepareThread } from '../machine/threads.js';
+import { HUGE_PAGES } from '../memory/huge-pages.js';
 import type { BenchExitOptions } from './bench.js';
 import type { MeasureOptions } from './bench-here.js';
 import type { BenchLevelsOptions } from './bench-levels.js';
@@ -216,6 +217,7 @@ function withImageOptions(command: Command): Command {
     .option('--module <"file arguments">', 'a module for a multiboot or PVH kernel; may be repeated', collect)
     .option('--append <arguments>', "the kernel's command line (default for Linux: console=ttyS0)")
     .option('--memory <size>', 'RAM, such as 256M or 2G', '256M')
+    .addOption(new Option('--huge-pages <kind>', 'pages of 2 MiB behind RAM').choices(HUGE_PAGES))
     .addOption(new Option('--flat <mode>', 'the image is a flat one').choices(['real', 'protected', 'long']))
     .option('--no-unpack', 'let a bzImage unpack itself in the guest, with KASLR')
     .option('--load-address <address>', 'where a flat image goes')

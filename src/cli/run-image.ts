@@ -1,5 +1,5 @@
-import { planMachine } from '../machine/machine.js';
 import type { MachineOptions } from '../machine/options.js';
+import { planMachine } from '../machine/plan-machine.js';
 import { chooseHost, isSurelyLocal } from './choose-host.js';
 import { withFirmware } from './firmware.js';
 import { machineOptions, type RunOptions } from './run-options.js';

@@ -35,6 +35,7 @@ export async function runMachine(machine: Machine, makeFront: (machine: Machine)
     machine.output.resume();
     onSignal('SIGPIPE');
   });
+  if (machine.hugePagesFallback !== undefined) process.stderr.write(`vmlaunch: ${machine.hugePagesFallback}\n`);
   using front = makeFront(machine);
   machine.start();
   const end = await machine.ended;

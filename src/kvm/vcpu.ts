@@ -1,5 +1,10 @@
 import { VmError } from '../errors.js';
-import { KVM_SYNC_X86_REGS, KVM_VCPU_TSC_CTRL, KVM_VCPU_TSC_OFFSET } from './abi/constants.js';
+import {
+  KVM_DIRTY_LOG_PAGE_OFFSET,
+  KVM_SYNC_X86_REGS,
+  KVM_VCPU_TSC_CTRL,
+  KVM_VCPU_TSC_OFFSET,
+} from './abi/constants.js';
 import type { IoctlName } from './abi/ioctls.js';
 import { decode, encode, type PartialValue, type Value } from './abi/layout.js';
 import {
@@ -35,11 +40,9 @@ import { call, callBuffer, callFd, decodeList, encodeList, getStruct, setStruct 
 import type { CoalescedRing } from './coalesced.js';
 import { RunPage } from './exit.js';
 import { Fd, type FdHandle, OwnedFd } from './fd.js';
+import { Mappings } from './mappings.js';
 import { native } from './native.js';
-import { sharedBuffer } from './shared-buffer.js';
 
-const PROT_READ_WRITE = 3;
-const MAP_SHARED = 1;
 /** More CPUID entries than KVM_SET_CPUID2 takes (KVM_MAX_CPUID_ENTRIES is 256). */
 const CPUID_ROOM = 256;
 const SYNC_REGS = kvmRun.fields.s.offset;
@@ -64,28 +67,24 @@ export type Translation = Value<typeof kvmTranslation>;
 export class Vcpu {
   readonly #fd: Fd;
   readonly #shape: Shape;
+  readonly #mappings: Mappings;
   /** The mapped kvm_run, and the port data and coalesced ring behind it. All zeros once the vCPU is closed. */
   readonly page: RunPage;
   #oneRun: (() => number | undefined) | undefined;
 
-  private constructor(fd: Fd, shape: Shape, run: Uint8Array) {
+  private constructor(fd: Fd, shape: Shape, run: Uint8Array, mappings = new Mappings()) {
     this.#fd = fd;
     this.#shape = shape;
+    this.#mappings = mappings;
     this.page = new RunPage(run);
   }
 
   /** For `Vm.createVcpu`: takes the descriptor over and maps the run page. */
   static own(number: number, shape: Shape): Vcpu {
-    const run = new Uint8Array(sharedBuffer(shape.runSize), 0, shape.runSize);
-    let mapped = false;
-    // KVM keeps the whole VM alive while the page is mapped, whatever is closed.
-    const fd = new OwnedFd(number, `vCPU ${shape.id}`, () => {
-      if (mapped) native.unmapOver(run);
-    });
+    const mappings = new Mappings();
+    const fd = new OwnedFd(number, `vCPU ${shape.id}`, () => mappings.release());
     try {
-      native.mapOver(run, PROT_READ_WRITE, MAP_SHARED, number, 0);
-      mapped = true;
-      return new Vcpu(fd, shape, run);
+      return new Vcpu(fd, shape, mappings.add(number, shape.runSize, 0), mappings);
     } catch (error) {
       fd.close();
       throw new VmError('KVM_CALL_FAILED', `mapping of vCPU ${shape.id} failed`, { cause: error });
@@ -106,6 +105,11 @@ export class Vcpu {
   /** The number it was created with, which is its APIC ID. */
   get id(): number {
     return this.#shape.id;
+  }
+
+  /** Maps the ring of written pages (KVM API 8.29), `bytes` as KVM_CAP_DIRTY_LOG_RING was given. The owner's alone. */
+  mapDirtyRing(bytes: number): Uint8Array {
+    return this.#mappings.add(this.#fd.number, bytes, KVM_DIRTY_LOG_PAGE_OFFSET);
   }
 
   /**

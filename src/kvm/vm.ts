@@ -248,6 +248,11 @@ export class Vm {
     });
   }
 
+  /** KVM_RESET_DIRTY_RINGS (KVM API 8.29): protects again what was taken from the rings. Returns how many pages. */
+  resetDirtyRings(): number {
+    return call(this.#fd, 'KVM_RESET_DIRTY_RINGS');
+  }
+
   /** KVM_GET_CLOCK (KVM API 4.29): kvmclock, in nanoseconds. */
   getClock(): ClockData {
     return getStruct(this.#fd, 'KVM_GET_CLOCK', kvmClockData);

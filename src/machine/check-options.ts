@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { type EntryMode, FORM_NAMES } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { pvFeatureNames } from '../kvm/cpuid.js';
+import { HUGE_PAGES } from '../memory/huge-pages.js';
 import { checkBreaks } from './break-on.js';
 import { type KvmPort, MAX_CPUS, type MachineOptions, type ModuleOptions } from './options.js';
 
@@ -51,6 +52,7 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
     wanted: 'a number of bytes or a string such as "256M"',
     holds: (value) => isString(value) || typeof value === 'number',
   },
+  hugePages: oneOf(HUGE_PAGES),
   unpack: BOOLEAN,
   cpus: { wanted: `a whole number from 1 to ${MAX_CPUS}`, holds: isWhole(1, MAX_CPUS) },
   flat: oneOf(Object.keys(MODES)),
@@ -63,6 +65,10 @@ const MACHINE_RULES: Readonly<Record<keyof MachineOptions, Rule>> = {
   reboot: BOOLEAN,
   paravirt: { wanted: 'an object', holds: isPlainObject },
   kvmPorts: { wanted: 'an array of { port, size, how }', holds: isArrayOfObjects },
+  dirtyRing: {
+    wanted: 'a power of two from 1024 to 65,536',
+    holds: (value) => isWhole(1024, 0x10000)(value) && Number.isInteger(Math.log2(Number(value))),
+  },
   timed: BOOLEAN,
   traceKvm: BOOLEAN,
   breakOn: { wanted: 'an array of strings', holds: (value) => Array.isArray(value) && value.every(isString) },

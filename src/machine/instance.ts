@@ -1,4 +1,3 @@
-import type { Worker } from 'node:worker_threads';
 import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { KVM_CAP_COALESCED_PIO } from '../kvm/abi/capabilities.js';
@@ -10,7 +9,8 @@ import { KvmTrace } from '../kvm/trace.js';
 import type { KvmEvent } from '../kvm/trace-events.js';
 import type { Vm } from '../kvm/vm.js';
 import { GuestMemory } from '../memory/guest-memory.js';
-import { makeRam, type RamPiece, releaseRam, wantLargePages } from '../memory/ram.js';
+import type { HugePages } from '../memory/huge-pages.js';
+import { type HugePagesTaken, makeRam, type RamPiece, releaseRam, takeHugePages } from '../memory/ram.js';
 import type { Slots } from '../memory/slots.js';
 import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
@@ -22,16 +22,16 @@ import { IdleWatch } from './idle-watch.js';
 import { KvmCounters } from './kvm-counters.js';
 import { giveKvmPorts } from './kvm-ports.js';
 import { LateWritesWatch } from './late-writes-watch.js';
+import { giveDirtyRings, LiveMemory } from './live-memory.js';
 import { furnish, loadSegments, mapFirmware, usesMuchRam } from './load.js';
 import type { KvmPort } from './options.js';
-import { Pauses } from './pause.js';
 import { makePcMemory, Pc, type PcMemory, type PcWiring, pcAcpiTables } from './pc.js';
 import { running } from './running.js';
 import { ScreenReader, type TextScreen } from './screen.js';
 import { type StoppedMachine, stoppedCpu } from './stopped.js';
 import type { ThreadEnd } from './thread-end.js';
 import { replaceThreads, takeThread } from './threads.js';
-import type { MemoryMessage, ThreadMessage, VcpuJob } from './vcpu-thread.js';
+import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 
 /** How often vCPUs without exits are asked whether they are halted for good. */
 const HALT_CHECK_MS = 1000;
@@ -53,6 +53,8 @@ export interface InstanceOptions {
   readonly timed: boolean;
   readonly traceKvm: boolean;
   readonly breakOn: readonly string[];
+  readonly dirtyRing: number | undefined;
+  readonly hugePages: HugePages | undefined;
   readonly kvmPorts: readonly KvmPort[];
   /** Where exits are recorded, a ring for each vCPU. */
   readonly exitRings: readonly ExitRing[] | undefined;
@@ -68,8 +70,11 @@ export interface InstanceOptions {
  * again makes another.
  */
 export class Instance {
+  /** Undefined where the host's own rule stands. */
+  readonly hugePages: HugePagesTaken | undefined;
   readonly memory: GuestMemory;
   readonly slots: Slots;
+  readonly liveMemory: LiveMemory;
   readonly cpus: readonly Cpu[];
   /** What the vCPUs did lately. */
   readonly activity: ActivityWatch;
@@ -88,8 +93,6 @@ export class Instance {
   readonly #lateWrites: LateWritesWatch | undefined;
   readonly #trace: KvmTrace | undefined;
   #kvmPorts: readonly OwnedFd[] = [];
-  readonly #pauses: Pauses;
-  readonly #workers: Worker[] = [];
   #resolveEnded: (end: ThreadEnd) => void = () => {};
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
@@ -106,7 +109,8 @@ export class Instance {
       this.#resolveEnded = resolve;
     });
     this.#ram = makeRam(options.ramBytes);
-    if (usesMuchRam(options.plan)) wantLargePages(this.#ram);
+    const { hugePages = usesMuchRam(options.plan) ? 'transparent' : undefined } = options;
+    if (hugePages !== undefined) this.hugePages = takeHugePages(this.#ram, hugePages);
     this.memory = new GuestMemory(this.#ram);
     this.#screen = new ScreenReader(this.memory);
     this.#vm = options.kvm.createVm();
@@ -115,12 +119,15 @@ export class Instance {
       this.slots = furnish(this.#vm, this.#ram, physicalAddressBits(supported));
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
+      if (options.dirtyRing !== undefined) giveDirtyRings(this.#vm, options.dirtyRing);
       this.cpus = createCpus(this.#vm, options, supported);
       this.#trace = options.traceKvm ? KvmTrace.open({ events: POST_MORTEM_EVENTS }) : undefined;
       this.kvmCounters = new KvmCounters(this.cpus.map(({ vcpu }) => vcpu));
       const controls = this.cpus.map(({ control }) => control);
       this.activity = new ActivityWatch(controls);
-      this.#pauses = new Pauses(controls, () => this.#kick());
+      const kick = () => this.#kick();
+      const { dirtyRing } = options;
+      this.liveMemory = new LiveMemory({ ...this, vm: this.#vm, kick, dirtyRing });
       this.#idleWatch = new IdleWatch(
         controls,
         () => this.#kick(),
@@ -164,22 +171,6 @@ export class Instance {
       this.#kickAgain = undefined;
       this.stop();
     }, KICK_AGAIN_MS);
-  }
-
-  /**
-   * Changes memory slots while no vCPU is in KVM_RUN. When it resolves, no thread of this machine reaches what is no
-   * longer there.
-   */
-  changeMemory<T>(work: (slots: Slots) => T): Promise<T> {
-    return this.#pauses.during(() => {
-      try {
-        return work(this.slots);
-      } finally {
-        const message: MemoryMessage = this.slots.list;
-        this.memory.replace(message);
-        for (const worker of this.#workers) worker.postMessage(message);
-      }
-    });
   }
 
   /** Makes KVM_RUN return on every vCPU that runs, so that it looks at its command. */
@@ -231,15 +222,10 @@ export class Instance {
 
   /** What the guest's memory looks like to KVM, once all threads have ended. */
   stopped(): StoppedMachine {
-    const slots = [...this.#ram, ...this.#rom].map((piece, number) => ({
-      ...piece,
-      number,
-      readOnly: number >= this.#ram.length,
-    }));
     const counters = new KvmCounters([this.#vm]);
     try {
       return {
-        slots,
+        slots: this.slots.list.map((slot) => ({ ...slot, number: slot.slot })),
         mmio: this.#pc.mmio.ranges,
         cpus: this.cpus.map(({ vcpu }) => stoppedCpu(vcpu)),
         counters: counters.read(),
@@ -272,6 +258,7 @@ export class Instance {
     this.#trace?.close();
     this.#vm.close();
     for (const event of this.#kvmPorts) event.close();
+    this.hugePages?.release();
     releaseRam([...this.#ram, ...this.#rom]);
   }
 
@@ -324,7 +311,7 @@ export class Instance {
     const { vcpu, control } = cpu;
     const { console, timed, breakOn, exitRings, threadsFile, hops } = this.#options;
     const worker = takeThread();
-    this.#workers.push(worker);
+    this.liveMemory.addThread(worker);
     worker.on('message', (message: ThreadMessage) => this.#onMessage(cpu, message));
     let message = 'a vCPU thread ended unexpectedly';
     worker.on('error', (error) => {
@@ -371,7 +358,9 @@ export class Instance {
       case 'inspected':
         return this.#idleWatch.answered();
       case 'parked':
-        return this.#pauses.look();
+        return this.liveMemory.look();
+      case 'dirty-ring-full':
+        return this.liveMemory.ringIsFull();
       case 'ended':
         return this.#threadEnded(cpu, message.end);
     }
@@ -379,7 +368,7 @@ export class Instance {
 
   #threadEnded(cpu: Cpu, end: ThreadEnd): void {
     this.#threadsLeft--;
-    this.#pauses.look();
+    this.liveMemory.look();
     if (this.#end === undefined) {
       this.#end = end;
       this.#endedBy = cpu;

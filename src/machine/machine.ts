@@ -1,25 +1,21 @@
 import type { Readable, Writable } from 'node:stream';
-import { RSDP_BYTES } from '../boot/acpi/tables.js';
-import { type BootOptions, formTaken, planBoot, unpacked } from '../boot/load.js';
 import type { BootPlan } from '../boot/plan.js';
 import { asVmError, VmError } from '../errors.js';
 import { Kvm } from '../kvm/kvm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import type { Slot, Slots } from '../memory/slots.js';
-import { checkOptions } from './check-options.js';
 import { Console } from './console.js';
 import { checkCpus } from './cpus.js';
-import { decompress } from './decompress.js';
 import type { MachineEnd } from './end.js';
 import { ExitRing, exitRingBuffer } from './exit-ring.js';
 import { faultError } from './fault.js';
 import { Hops } from './hops.js';
-import { fileBytes, mayHoldFloppy, namingFiles, readModule } from './image-files.js';
 import { Instance } from './instance.js';
 import { Keyboard } from './keyboard.js';
-import { DEFAULT_COMMAND_LINE, DEFAULT_CPUS, DEFAULT_MEMORY, type MachineOptions, memorySize } from './options.js';
+import type { DirtyTracking, TrackOptions } from './live-memory.js';
+import { DEFAULT_CPUS, type MachineOptions } from './options.js';
 import { PanicWatch } from './panic-watch.js';
-import { pcAcpiTables } from './pc.js';
+import { planMachine } from './plan-machine.js';
 import { type PostMortem, postMortem } from './post-mortem.js';
 import { addStats, collectStats, type MachineStats } from './report.js';
 import type { TextScreen } from './screen.js';
@@ -145,20 +141,28 @@ export class Machine {
     return this.#instance.memory;
   }
 
+  /** Why there are no explicit huge pages where they were wanted, in a line. */
+  get hugePagesFallback(): string | undefined {
+    return this.#instance.hugePages?.fallback;
+  }
+
   /** The memory slots that there are now, by address. */
   get memorySlots(): readonly Slot[] {
     return this.#instance.slots.list;
   }
 
   /**
-   * Changes the memory slots, also while the machine runs: `work` is given the table and adds, moves, replaces or
-   * deletes. No vCPU is in KVM_RUN meanwhile, so the guest sees all of it as one change, and no device reaches
-   * afterwards what is gone. Memory for a slot is made by `makeMemory`, and is the caller's: it must stay as it is while
-   * a slot has it; `releaseMemory` gives it back.
-   * @returns what `work` returns; rejects with what it throws (VmError SLOT_INVALID), or VmError CLOSED after `close`
+   * Changes the memory slots while no vCPU is in KVM_RUN: the guest sees all that `work` does as one change. Memory for a
+   * slot is the caller's (`makeMemory`, `releaseMemory`), and stays as long as the slot.
+   * @returns what `work` returns; rejects with what it throws: VmError SLOT_INVALID, or CLOSED after `close`
    */
   changeMemory<T>(work: (slots: Slots) => T): Promise<T> {
-    return this.#instance.changeMemory(work);
+    return this.#instance.liveMemory.change(work);
+  }
+
+  /** Tracks which pages are written from now on. @throws VmError STATE_INVALID where they are tracked already */
+  trackDirtyPages(options: TrackOptions = {}): Promise<DirtyTracking> {
+    return this.#instance.liveMemory.track(options);
   }
 
   /** The device at a port (`pio`) or a guest-physical address (`mmio`), by name. */
@@ -244,6 +248,8 @@ export class Machine {
       traceKvm,
       breakOn,
       kvmPorts,
+      dirtyRing: this.#options.dirtyRing,
+      hugePages: this.#options.hugePages,
       exitRings: this.exitRings,
       threadsFile: this.#options.threadsFile,
       hops: this.hops?.buffer,
@@ -341,57 +347,4 @@ export class Machine {
     const own = collectStats(controls, this.#options.timed ?? false, kvmCounters.read());
     return this.#earlier === undefined ? own : addStats(this.#earlier, own);
   }
-}
-
-/**
- * Checks a machine's options and plans its boot, without KVM: what is refused is refused here.
- * @throws VmError of kind `input`
- */
-export function planMachine(options: MachineOptions): { readonly ramBytes: number; readonly plan: BootPlan } {
-  const { image, boot } = bootInput(options);
-  return { ramBytes: boot.ramBytes, plan: namingFiles(options, () => planBoot(image, boot)) };
-}
-
-/** Whether the image boots through a firmware, and none is named. @throws VmError of kind `input` */
-export function lacksFirmware(options: MachineOptions): boolean {
-  if (options.firmware !== undefined) return false;
-  checkOptions(options);
-  const { image, memory = DEFAULT_MEMORY, form, flat } = options;
-  if (typeof image === 'string' && !mayHoldFloppy(image)) return false;
-  const ramBytes = memorySize(memory);
-  const unpackedImage = namingFiles(options, () => unpacked(fileBytes(image, 'image'), ramBytes));
-  return formTaken(unpackedImage, { form, flat }) === 'boot-sector';
-}
-
-/** What the loaders are given: the files, read, and what this machine is. @throws VmError of kind `input` */
-export function bootInput(options: MachineOptions): { readonly image: Uint8Array; readonly boot: BootOptions } {
-  checkOptions(options);
-  const {
-    form,
-    commandLine,
-    initrd,
-    modules = [],
-    flat,
-    loadAddress,
-    cpus = DEFAULT_CPUS,
-    firmware,
-    unpack = true,
-  } = options;
-  const { address: rsdp, bytes: tables } = pcAcpiTables(cpus);
-  const boot = {
-    ramBytes: memorySize(options.memory ?? DEFAULT_MEMORY),
-    form,
-    commandLine,
-    linuxCommandLine: DEFAULT_COMMAND_LINE,
-    initrd: initrd === undefined ? undefined : fileBytes(initrd, 'initrd'),
-    modules: modules.map(readModule),
-    rsdp,
-    rsdpBytes: tables.subarray(0, RSDP_BYTES),
-    textScreen: true,
-    decompress: unpack ? decompress : undefined,
-    flat,
-    loadAddress,
-    firmware: firmware === undefined ? undefined : fileBytes(firmware, 'firmware'),
-  };
-  return { image: fileBytes(options.image, 'image'), boot };
 }

@@ -1,6 +1,7 @@
 import type { EntryMode, FormName } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import type { ParavirtFeatures } from '../kvm/cpuid.js';
+import type { HugePages } from '../memory/huge-pages.js';
 import { GIB, MIB } from '../memory/map.js';
 
 /** A file for a kernel that takes modules: its name, or its bytes, and what the kernel is told with it. */
@@ -42,6 +43,11 @@ export interface MachineOptions {
   readonly commandLine?: string | undefined;
   /** RAM: bytes, or text such as "256M" or "2G". Default 256 MiB. */
   readonly memory?: number | string | undefined;
+  /**
+   * Pages of 2 MiB behind RAM; one wanted and not there is told by `Machine.hugePagesFallback`. Default: transparent for an
+   * image of 4 MiB or more, else as the host does.
+   */
+  readonly hugePages?: HugePages | undefined;
   /** vCPUs: 1 (the default) to 255, and no more than the host's KVM gives to one machine. */
   readonly cpus?: number | undefined;
   /** Takes the image as a flat one, entered in this mode. */
@@ -60,6 +66,8 @@ export interface MachineOptions {
   readonly paravirt?: ParavirtFeatures | undefined;
   /** Ports for a guest that measures what KVM does with a write without an exit. */
   readonly kvmPorts?: readonly KvmPort[] | undefined;
+  /** Entries of each vCPU's ring of written pages, a power of two from 1024 to 65,536; without, the dirty log is used. */
+  readonly dirtyRing?: number | undefined;
   /** Takes the time inside and outside of KVM_RUN; costs two time stamps an exit. */
   readonly timed?: boolean | undefined;
   /** Writes every exit down for whoever reads `Machine.exitRings`; costs some hundred instructions an exit. */

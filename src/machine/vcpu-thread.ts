@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import type { ByteSink } from '../devices/device.js';
 import { messageOf } from '../errors.js';
+import { KVM_EXIT_DIRTY_RING_FULL } from '../kvm/abi/exits.js';
 import { describeExit } from '../kvm/exit-words.js';
 import { native } from '../kvm/native.js';
 import { recordThread } from '../kvm/trace.js';
@@ -66,6 +67,7 @@ export type ThreadMessage =
   | { readonly type: 'timers' }
   | { readonly type: 'inspected' }
   | { readonly type: 'parked' }
+  | { readonly type: 'dirty-ring-full' }
   | { readonly type: 'ended'; readonly end: ThreadEnd };
 
 if (parentPort === null) throw new Error('this module is a worker');
@@ -216,6 +218,14 @@ class VcpuThread {
     this.#takeNewMemory();
   }
 
+  /** The main thread ends the pause once it has emptied the ring. Returns whether to go on. */
+  #waitForRingRoom(): boolean {
+    this.#control.requestPause();
+    this.#control.park(() => post({ type: 'dirty-ring-full' }));
+    this.#takeNewMemory();
+    return !this.#isStopped;
+  }
+
   #takeNewMemory(): void {
     for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) {
       this.#memory.replace(received.message as MemoryMessage);
@@ -265,6 +275,7 @@ class VcpuThread {
   }
 
   #otherExit(): boolean {
+    if (this.#vcpu.page.exitReason === KVM_EXIT_DIRTY_RING_FULL) return this.#waitForRingRoom();
     this.#end = otherExitEnd(this.#vcpu.page);
     return false;
   }

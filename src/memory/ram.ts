@@ -1,5 +1,7 @@
+import { errnoName } from '../kvm/call.js';
 import { native } from '../kvm/native.js';
 import { sharedBuffer } from '../kvm/shared-buffer.js';
+import type { HugePages } from './huge-pages.js';
 import { GIB, MIB, ramRanges } from './map.js';
 
 /** EPT and NPT map 2 MiB at once only where guest-physical and host-virtual address agree modulo 2 MiB. */
@@ -8,7 +10,11 @@ const LARGE_PAGE = 2 * MIB;
 const MAX_PIECE = 4 * GIB - LARGE_PAGE;
 const MADV_DONTNEED = 4;
 const MADV_HUGEPAGE = 14;
-const EINVAL = 22;
+const MADV_NOHUGEPAGE = 15;
+const PROT_READ_WRITE = 3;
+const MAP_PRIVATE = 2;
+const MAP_ANONYMOUS = 0x20;
+const MAP_HUGETLB = 0x40000;
 
 /** One piece of guest RAM: a part of a shared buffer, and where the guest sees it. Clonable to another thread. */
 export interface RamPiece {
@@ -52,16 +58,47 @@ export function makePiece(start: number, size: number): RamPiece {
   return { start, size, buffer, offset };
 }
 
-/**
- * Asks for pages of 2 MiB, which the host gives as it can: a guest that will use much of its RAM then makes a fault for
- * each 2 MiB, where it would make one for each 4 KiB. One that touches a few pages would wait for 2 MiB of zeros each.
- */
-export function wantLargePages(pieces: readonly RamPiece[]): void {
+/** What was done for it. */
+export interface HugePagesTaken {
+  /** Why there are transparent ones where explicit ones were wanted, in a line. */
+  readonly fallback: string | undefined;
+  /** Gives explicit ones back to the pool. */
+  release(): void;
+}
+
+/** Before the first slot is made of the pieces: what was in them is lost. */
+export function takeHugePages(pieces: readonly RamPiece[], kind: HugePages): HugePagesTaken {
+  if (kind !== 'explicit') {
+    advise(pieces, kind === 'none' ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+    return { fallback: undefined, release: () => {} };
+  }
+  const taken: Uint8Array[] = [];
+  const release = (): void => {
+    for (const view of taken.splice(0)) native.unmapOver(view);
+  };
+  try {
+    for (const { buffer, offset, size } of pieces) {
+      const view = new Uint8Array(buffer, offset, size - (size % LARGE_PAGE));
+      if (view.length === 0) continue;
+      native.mapOver(view, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+      taken.push(view);
+    }
+    return { fallback: undefined, release };
+  } catch (error) {
+    release();
+    advise(pieces, MADV_HUGEPAGE);
+    const pages = pieces.reduce((sum, { size }) => sum + Math.floor(size / LARGE_PAGE), 0);
+    const why = `the host's pool does not have ${pages} huge pages of 2 MiB (${errnoName(error)})`;
+    return { fallback: `${why}: taking transparent ones; sysctl vm.nr_hugepages makes a pool`, release };
+  }
+}
+
+function advise(pieces: readonly RamPiece[], advice: number): void {
   for (const { buffer, offset, size } of pieces) {
     try {
-      native.madvise(new Uint8Array(buffer, offset, size), MADV_HUGEPAGE);
+      native.madvise(new Uint8Array(buffer, offset, size), advice);
     } catch (error) {
-      if ((error as { errno?: number }).errno !== EINVAL) throw error; // a kernel that has none
+      if (errnoName(error) !== 'EINVAL') throw error; // a kernel that has none
     }
   }
 }

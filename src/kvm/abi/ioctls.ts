@@ -83,6 +83,7 @@ export const ioctls = {
   KVM_SET_PIT2: iow(0xa0, kvmPitState2),
   KVM_SIGNAL_MSI: iow(0xa5, kvmMsi),
   KVM_CLEAR_DIRTY_LOG: iowr(0xc0, kvmClearDirtyLog),
+  KVM_RESET_DIRTY_RINGS: io(0xc7),
   // A vCPU; KVM_ENABLE_CAP, KVM_CHECK_EXTENSION and KVM_GET_STATS_FD are for a VM too
   KVM_RUN: io(0x80),
   KVM_GET_REGS: ior(0x81, kvmRegs),

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Inspection } from '../../../src/boot/inspect.js';
 import { main } from '../../../src/cli/main.js';
-import { planMachine } from '../../../src/machine/machine.js';
+import { planMachine } from '../../../src/machine/plan-machine.js';
 import { bzImage } from '../boot/bzimage.js';
 import { elf, imageWith, Memory, multibootHeader } from '../boot/images.js';
 

@@ -6,8 +6,9 @@ import { FORM_NAMES } from '../../../src/boot/plan.js';
 import { VmError } from '../../../src/errors.js';
 import { pvFeatureNames } from '../../../src/kvm/cpuid.js';
 import { checkOptions } from '../../../src/machine/check-options.js';
-import { Machine, planMachine } from '../../../src/machine/machine.js';
+import { Machine } from '../../../src/machine/machine.js';
 import { type MachineOptions, memorySize } from '../../../src/machine/options.js';
+import { planMachine } from '../../../src/machine/plan-machine.js';
 import { GIB, MIB } from '../../../src/memory/map.js';
 import { bzImage, thrownBy } from '../boot/bzimage.js';
 
@@ -21,6 +22,7 @@ const ALL: Required<MachineOptions> = {
   modules: [{ file: image, commandLine: 'debug' }, { file: 'module.bin' }],
   commandLine: 'console=ttyS0 quiet',
   memory: '256M',
+  hugePages: 'none',
   unpack: false,
   cpus: 16,
   flat: 'long',
@@ -30,6 +32,7 @@ const ALL: Required<MachineOptions> = {
   reboot: false,
   paravirt: { kvmclock: false, pvEoi: true },
   kvmPorts: [{ port: 0x5c0, size: 1, how: 'coalesced' }],
+  dirtyRing: 4096,
   timed: true,
   traceKvm: true,
   breakOn: ['pio:0x3f8'],
@@ -96,6 +99,8 @@ describe('the options of a machine', () => {
     [{ image, paravirt: ['kvmclock'] }, 'the option paravirt must be an object, not an array'],
     [{ image, paravirt: { kvmclock: 'off' } }, 'the option paravirt.kvmclock must be true or false, not "off"'],
     [{ image, paravirt: { kvmClock: false } }, 'there is no option paravirt.kvmClock'],
+    [{ image, dirtyRing: 1000 }, 'the option dirtyRing must be a power of two from 1024 to 65,536, not 1000'],
+    [{ image, hugePages: true }, 'the option hugePages must be "none", "transparent" or "explicit", not true'],
     [{ image, memmory: '1G' }, 'there is no option memmory'],
     [
       { image, kvmPorts: [{ port: 1, size: 3, how: 'coalesced' }] },
