@@ -66,7 +66,7 @@ export const cases: readonly Case[] = [
   {
     name: 'a machine with four times the RAM of its host starts and costs what it touches',
     async run(context) {
-      const bytes = context.flavour === 'local' ? 64 * GIB : Math.floor((4 * totalmem()) / GIB) * GIB;
+      const bytes = context.flavour === 'local' ? 64 * GIB : Math.ceil((4 * totalmem()) / GIB) * GIB;
       const before = residentMib();
       await MemoryGuest.with(context, { memory: bytes }, async (guest) => {
         await guest.write(0x80_0000, 7n);
