@@ -6,11 +6,12 @@ const OUTPUT_RING_BYTES = 0x10000;
 /** Input that the guest has not read: beyond this the writer waits. */
 const INPUT_RING_BYTES = 0x1000;
 /**
- * Output is collected before it is passed on, one wake-up for many bytes: so long after the first byte, and longer each
- * time that more has come meanwhile. A prompt comes at once; a flood, whose every wake-up would cost more than the exit
+ * After a silence output is passed on at once. What comes then is collected, one wake-up for many bytes, for a part of
+ * the time that it has been coming: a prompt comes at once; a flood, whose every wake-up would cost more than the exit
  * that brought the byte where both threads share a processor, comes in large pieces.
  */
-const COLLECT_FIRST_MS = 1;
+const COLLECT_PART = 1 / 16;
+const COLLECT_LEAST_MS = 1;
 const COLLECT_MOST_MS = 64;
 
 /**
@@ -29,8 +30,9 @@ export class Console {
   readonly #onChunk: (chunk: Uint8Array) => void;
   #pending: { bytes: Uint8Array; done: () => void } | undefined;
   #reading = false;
-  #collecting: NodeJS.Timeout | undefined;
-  #collectMs = COLLECT_FIRST_MS;
+  #isCollecting = false;
+  /** Since when output has been coming, in `performance.now`'s milliseconds; undefined in a silence. */
+  #comingSinceMs: number | undefined;
   #finished = false;
 
   /**
@@ -44,7 +46,7 @@ export class Console {
       highWaterMark: OUTPUT_RING_BYTES,
       read: () => {
         this.#reading = true;
-        if (this.#collecting === undefined) this.#drain();
+        if (!this.#isCollecting) this.#drain();
       },
     });
     this.input = new Writable({
@@ -81,7 +83,6 @@ export class Console {
     if (this.#finished) return;
     this.flush();
     this.#finished = true;
-    clearTimeout(this.#collecting);
     this.output.push(null);
     this.inputHasRoom();
   }
@@ -97,21 +98,27 @@ export class Console {
   }
 
   #collect(): void {
-    if (this.#finished || this.#collecting !== undefined) return;
-    this.#collecting = setTimeout(() => {
-      this.#collecting = undefined;
+    if (this.#finished || this.#isCollecting) return;
+    this.#isCollecting = true;
+    const collected = (): void => {
+      this.#isCollecting = false;
       this.#drain();
-    }, this.#collectMs);
+    };
+    const now = performance.now();
+    if (this.#comingSinceMs === undefined) {
+      this.#comingSinceMs = now;
+      setImmediate(collected);
+      return;
+    }
+    const wantedMs = (now - this.#comingSinceMs) * COLLECT_PART;
+    setTimeout(collected, Math.min(Math.max(wantedMs, COLLECT_LEAST_MS), COLLECT_MOST_MS));
   }
 
   /** Passes on what has come, as far as it is wanted. Where something has, more may: that is looked for without word. */
   #drain(): void {
     if (this.#finished || !this.#reading) return;
-    if (this.#take()) {
-      this.#collectMs = Math.min(this.#collectMs * 2, COLLECT_MOST_MS);
-      return this.#collect();
-    }
-    this.#collectMs = COLLECT_FIRST_MS;
+    if (this.#take()) return this.#collect();
+    this.#comingSinceMs = undefined;
     this.outputRing.askForWord();
     // What came between the two is not told.
     if (this.outputRing.length > 0) this.#collect();
