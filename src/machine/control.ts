@@ -113,10 +113,13 @@ export class ControlBlock {
 
   /** The vCPU thread: waits out a pause, having told of it by `announce`. A stop ends it. */
   park(announce: () => void): void {
-    Atomics.store(this.#cells, PARKED, 1);
-    announce();
-    while (this.isPauseWanted && this.command !== COMMAND_STOP) Atomics.wait(this.#cells, PAUSE, 1);
-    Atomics.store(this.#cells, PARKED, 0);
+    do {
+      Atomics.store(this.#cells, PARKED, 1);
+      announce();
+      while (this.isPauseWanted && this.command !== COMMAND_STOP) Atomics.wait(this.#cells, PAUSE, 1);
+      Atomics.store(this.#cells, PARKED, 0);
+      // The next pause may have begun before that, and taken this thread for parked.
+    } while (this.isPauseWanted && this.command !== COMMAND_STOP);
   }
 
   requestInspection(): void {

@@ -121,6 +121,7 @@ export const cases: readonly Case[] = [
   {
     name: `one more machine in a process takes at most ${MOST_MIB} MiB beside its guest and its worker`,
     flavours: ['local', 'svm'],
+    long: ['svm'],
     timeoutS: 120,
     async run(context) {
       const worker = await workerMib(context.log);
