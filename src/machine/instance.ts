@@ -225,7 +225,7 @@ export class Instance {
     const counters = new KvmCounters([this.#vm]);
     try {
       return {
-        slots: this.slots.list.map((slot) => ({ ...slot, number: slot.slot })),
+        slots: this.slots.list,
         mmio: this.#pc.mmio.ranges,
         cpus: this.cpus.map(({ vcpu }) => stoppedCpu(vcpu)),
         counters: counters.read(),

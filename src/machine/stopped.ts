@@ -3,17 +3,10 @@ import type { Regs, Sregs } from '../kvm/abi/registers.js';
 import { flavourName } from '../kvm/flavour.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { PagingState } from '../memory/paging.js';
-import type { RamPiece } from '../memory/ram.js';
+import type { Slot } from '../memory/slots.js';
 import type { BusRange } from './bus.js';
 import { pagingStateOf } from './paging-state.js';
 import { wasReset } from './post-mortem.js';
-
-/** A memory slot of KVM's, and the memory behind it. */
-export interface MemorySlot extends RamPiece {
-  readonly number: number;
-  /** Whether the guest's writes make exits. */
-  readonly readOnly: boolean;
-}
 
 export interface StoppedVcpu {
   readonly id: number;
@@ -25,7 +18,7 @@ export interface StoppedVcpu {
 }
 
 export interface StoppedMachine {
-  readonly slots: readonly MemorySlot[];
+  readonly slots: readonly Slot[];
   /** The ranges of devices that are ours. */
   readonly mmio: readonly BusRange[];
   readonly cpus: readonly StoppedVcpu[];

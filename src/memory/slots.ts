@@ -42,7 +42,7 @@ export interface NamedRange extends Range {
 /** Where KVM, or the interrupt controllers in it, answer whatever slots there are. */
 export const KVM_PRIVATE_RANGES: readonly NamedRange[] = [
   { name: "KVM's identity map", start: KVM_IDENTITY_MAP_BASE, size: PAGE },
-  { name: "KVM's task state segment", start: KVM_TSS_BASE, size: 3 * PAGE },
+  { name: "KVM's TSS", start: KVM_TSS_BASE, size: 3 * PAGE },
   { name: 'the I/O APIC', start: IO_APIC_BASE, size: PAGE },
   { name: 'the local APIC', start: LOCAL_APIC_BASE, size: PAGE },
 ];

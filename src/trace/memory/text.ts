@@ -117,8 +117,8 @@ function mapLines(text: Lines, { ramBytes, map, moment }: MemoryView): void {
   );
 }
 
-const slotWords = ({ slot, readOnly }: MapRow): string =>
-  slot === undefined ? '-' : `${slot}${readOnly ? ' r/o' : ''}`;
+const slotWords = ({ slot, what, readOnly }: MapRow): string =>
+  slot === undefined ? '-' : `${slot}${what === 'ram' ? '' : ` ${what}`}${readOnly && what !== 'rom' ? ' r/o' : ''}`;
 
 function vcpuLines(text: Lines, cpu: VcpuView, before: readonly VcpuView[]): void {
   const { id, mode, mappings, paging, wasReset, walks } = cpu;

@@ -2,22 +2,14 @@
 import fs from 'node:fs';
 import { native } from '../../kvm/native.js';
 import { linearRip, modeOf } from '../../machine/guest-code.js';
-import type { MemorySlot, StoppedMachine, StoppedVcpu } from '../../machine/stopped.js';
+import type { StoppedMachine, StoppedVcpu } from '../../machine/stopped.js';
 import { type Access, type AccessResult, accessBy } from '../../memory/access.js';
 import type { GuestMemory } from '../../memory/guest-memory.js';
 import { HostPages, type HostPhysical } from '../../memory/host-page.js';
-import {
-  E820_RAM,
-  e820Map,
-  HOLE_END,
-  HOLE_START,
-  IO_APIC_BASE,
-  KVM_IDENTITY_MAP_BASE,
-  KVM_TSS_BASE,
-  LOCAL_APIC_BASE,
-} from '../../memory/map.js';
+import { E820_RAM, e820Map, HOLE_END, HOLE_START } from '../../memory/map.js';
 import { type Mappings, mappingsOf } from '../../memory/mappings.js';
 import type { PagingState } from '../../memory/paging.js';
+import { KVM_PRIVATE_RANGES, type Slot } from '../../memory/slots.js';
 import { type PageWalk, walkPageTables } from '../../memory/walk.js';
 import type { SecondLevelFault, SecondLevelRecording, SecondLevelWalk } from './second-level.js';
 
@@ -29,6 +21,7 @@ export interface MapRow {
   /** As the guest is told. */
   readonly e820: 'RAM' | 'reserved' | undefined;
   readonly slot: number | undefined;
+  readonly what: Slot['what'] | undefined;
   readonly readOnly: boolean;
   /** Virtual address of the first byte in vmlaunch's process. */
   readonly hostVirtual: number | undefined;
@@ -112,17 +105,9 @@ export function memoryView(input: ViewInput): MemoryView {
   };
 }
 
-/** KVM's own devices, and the pages that VT-x needs for real mode (`map.ts`). */
-const KVM_DEVICES = [
-  { name: 'I/O APIC (KVM)', start: IO_APIC_BASE, size: 0x1000 },
-  { name: 'local APIC (KVM)', start: LOCAL_APIC_BASE, size: 0x1000 },
-  { name: 'identity map', start: KVM_IDENTITY_MAP_BASE, size: 0x1000 },
-  { name: 'TSS (KVM)', start: KVM_TSS_BASE, size: 0x3000 },
-];
-
 export function mapRows(ramBytes: number, { slots, mmio }: Pick<StoppedMachine, 'slots' | 'mmio'>): MapRow[] {
   const e820 = e820Map(ramBytes);
-  const devices = [...mmio, ...KVM_DEVICES];
+  const devices = [...mmio, ...KVM_PRIVATE_RANGES];
   const hole = { start: HOLE_START, size: HOLE_END - HOLE_START };
   const cuts = [...e820, ...slots, ...devices, hole].flatMap(({ start, size }) => [start, start + size]);
   const bounds = [...new Set(cuts)].sort((a, b) => a - b);
@@ -137,15 +122,16 @@ export function mapRows(ramBytes: number, { slots, mmio }: Pick<StoppedMachine, 
       start,
       end: bounds[i + 1] ?? start,
       e820: entry && (entry.type === E820_RAM ? 'RAM' : 'reserved'),
-      slot: slot?.number,
+      slot: slot?.slot,
+      what: slot?.what,
       readOnly: slot?.readOnly ?? false,
       hostVirtual: slot && hostVirtualOf(slot, start),
-      device: devices.find(holds(start))?.name,
+      device: devices.find(holds(start))?.name.replace(/^(KVM's|the) /, ''),
     };
   });
 }
 
-const hostVirtualOf = ({ start, buffer, offset, size }: MemorySlot, at: number): number =>
+const hostVirtualOf = ({ start, buffer, offset, size }: Slot, at: number): number =>
   native.addressOf(new Uint8Array(buffer, offset, size)) + (at - start);
 
 const ACCESSES: readonly Access[] = [false, true].flatMap((user) =>

@@ -101,7 +101,7 @@ describe('refused before KVM is asked', () => {
       /not page-aligned/,
     ],
     ['an overlap with a slot', request(PAGE, 2 * PAGE), /it overlaps slot 0, 0x0 \+ 0x2000/],
-    ["an overlap with KVM's own", request(KVM_TSS_BASE + PAGE), /overlaps KVM's task state segment, 0xfeffd000/],
+    ["an overlap with KVM's own", request(KVM_TSS_BASE + PAGE), /overlaps KVM's TSS, 0xfeffd000/],
     ['an overlap with the local APIC', request(LOCAL_APIC_BASE - PAGE, 2 * PAGE), /overlaps the local APIC/],
   ];
 

@@ -8,13 +8,14 @@ const row = (start: number, end: number, change: Partial<MapRow> = {}): MapRow =
   end,
   e820: undefined,
   slot: undefined,
+  what: undefined,
   readOnly: false,
   hostVirtual: undefined,
   device: undefined,
   ...change,
 });
 
-const RAM = { e820: 'RAM', slot: 0 } as const;
+const RAM = { e820: 'RAM', slot: 0, what: 'ram' } as const;
 
 /** A kernel of 16 MiB at the top, and a program of scattered pages. */
 function ranges(): Mapping[] {
