@@ -7,6 +7,7 @@ import { KVM_GUESTDBG_ENABLE, KVM_GUESTDBG_USE_HW_BP } from '../kvm/abi/constant
 import { KVM_EXIT_DEBUG, KVM_EXIT_IO, KVM_EXIT_MMIO } from '../kvm/abi/exits.js';
 import type { RunPage } from '../kvm/exit.js';
 import { exitReasonOf } from '../kvm/exit-words.js';
+import { flavourName, softwareHost } from '../kvm/flavour.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { instructionsAt, linearRip, modeOf } from './guest-code.js';
@@ -118,6 +119,18 @@ export function makeBreakTest(
     exits++;
     return breaks.find(({ of }) => isMet(of))?.text;
   };
+}
+
+/**
+ * The debug registers of a guest do nothing under QEMU's AMD processor, which loads them from the VMCB and does not look
+ * at them, nor on kvm_pvm. @throws VmError KVM_UNSUPPORTED where an address to stop at would never be met
+ */
+export function checkDebugRegisters(breakOn: readonly string[]): void {
+  const isBlind = softwareHost() === 'svm' || flavourName() === 'kvm_pvm';
+  if (!isBlind || breakOn.every((text) => parseBreak(text).kind !== 'at')) return;
+  throw new VmError('KVM_UNSUPPORTED', 'this KVM stops at no address: it leaves the guest’s debug registers unused', {
+    hint: 'Use --host vtx, or stop after a number of exits.',
+  });
 }
 
 const MOST_AT = 4;

@@ -14,6 +14,7 @@ import { type HugePagesTaken, makeRam, type RamPiece, releaseRam, takeHugePages 
 import type { Slots } from '../memory/slots.js';
 import { ActivityWatch } from './activity.js';
 import { enter } from './boot-cpu.js';
+import { checkDebugRegisters } from './break-on.js';
 import type { Console } from './console.js';
 import { STATE_ENDED, STATE_STARTING } from './control.js';
 import { type Cpu, createCpus, kickCpu } from './cpus.js';
@@ -108,6 +109,7 @@ export class Instance {
     this.ended = new Promise((resolve) => {
       this.#resolveEnded = resolve;
     });
+    checkDebugRegisters(options.breakOn);
     this.#ram = makeRam(options.ramBytes);
     const { hugePages = usesMuchRam(options.plan) ? 'transparent' : undefined } = options;
     if (hugePages !== undefined) this.hugePages = takeHugePages(this.#ram, hugePages);

@@ -4,6 +4,8 @@ import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { HOST_KINDS } from '../../src/host/kind.js';
 import { prepareHost } from '../../src/host/prepare.js';
+import { demoGuest } from '../../src/setup/demo.js';
+import { SymbolTable } from '../../src/trace/symbols.js';
 import { localKvm } from '../machine/flavour.js';
 import { FLAVOUR, type Outcome, Run } from './command.js';
 import { ROOT } from './host-support.js';
@@ -85,11 +87,49 @@ describe.each(HOST_KINDS)('[%s] vmlaunch memory', (kind) => {
     expect(Math.max(...stderr.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80);
   });
 
-  it('stops at an address, and walks those that it is asked for', async () => {
+  it('stops after exits, and walks those addresses that it is asked for', async () => {
     const first = await show([image('printf.elf'), '--host', kind, '--after-exits', '3', '--walk', '0x800000000000']);
     expect([first.status, first.written.moment]).toEqual([20, 'stopped at exits:3']);
     expect(first.written.vcpus[0]?.walks.map(({ walk }) => walk.result.outcome)).toEqual(['not-canonical']);
     expect(first.stderr).toContain('the address is not canonical');
+  });
+});
+
+describe('vmlaunch memory --at', () => {
+  const symbols = SymbolTable.ofImage(readFileSync(image('printf.elf')));
+  const at = symbols.addressOf('enter_program') ?? 0n;
+  const argv = [image('printf.elf'), '--at', `0x${at.toString(16)}`];
+
+  it('[vtx] stops before the instruction there', async () => {
+    const { status, written } = await show([...argv, '--host', 'vtx']);
+    expect([status, written.moment]).toEqual([20, `stopped at at:0x${at.toString(16)}`]);
+    expect(written.vcpus[0]?.walks[0]?.walk.linearAddress).toBe(`0x${at.toString(16)}`);
+  });
+
+  it('[svm] says that its processor cannot', async () => {
+    using run = new Run([...argv, '--host', 'svm'], { command: 'memory' });
+    const { status, stderr } = await run.ended();
+    expect(status).toBe(4);
+    expect(stderr).toContain('stops at no address');
+    expect(stderr).toContain('--host vtx');
+  });
+});
+
+describe('[svm] vmlaunch memory of Linux', () => {
+  it('finds its kernel, its direct map and its program', async () => {
+    const { kernel, initrd, commandLine } = await demoGuest(() => {}, 'demo');
+    const linux = [kernel, '--initrd', initrd, '--append', commandLine];
+    const { status, written, stderr } = await show([...linux, '--host', 'svm']);
+    expect([status, written.moment]).toEqual([0, 'at its end: power-off']);
+    const [cpu] = written.vcpus;
+    expect(cpu?.mappings?.whole).toBe(true);
+    const starts = new Set(cpu?.mappings?.ranges.map(({ linear }) => linear));
+    // The direct map and the kernel's text (Linux, Documentation/arch/x86/x86_64/mm.rst).
+    expect(starts).toContain('0xffff888000000000');
+    expect([...starts].some((linear) => linear.startsWith('0xffffffff81'))).toBe(true);
+    expect(stderr).toMatch(/r-x u-/);
+    const [rip] = cpu?.walks ?? [];
+    expect(rip?.second?.at(-1)?.hostPhysical).toBe(rip?.hostPhysical);
   });
 });
 
