@@ -243,7 +243,7 @@ export class GuestMemory {
     if (this.#holds(address, length, toWrite)) return;
     throw new VmError(
       'GUEST_ADDRESS_INVALID',
-      `guest-physical range 0x${address.toString(16)} + 0x${length.toString(16)} is not all ${toWrite ? 'RAM' : 'memory'}`,
+      `guest-physical range 0x${address.toString(16)} + 0x${length.toString(16)} is not all ${toWrite ? 'RAM' : 'RAM or ROM'}`,
     );
   }
 
