@@ -141,7 +141,7 @@ export const cases: readonly Case[] = [
   },
   {
     name: 'slots change when the reader of a flood of output goes on, or the machine is stopped',
-    timeoutS: 60,
+    timeoutS: 120,
     async run({ guestImages }) {
       const options = { image: `${guestImages}/flood-short.bin`, flat: 'protected', memory: '16M' } as const;
       const memory = makeMemory(5 * GIB, PAGE);
