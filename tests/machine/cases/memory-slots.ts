@@ -30,7 +30,8 @@ async function changesAtRandom(context: CaseContext, operations: number): Promis
     const { seen } = guest;
     log(`${(ms / (operations * 0.9)).toFixed(2)} ms an operation, ${JSON.stringify(seen)}, ${model.counts}`);
     assert.equal(seen.mismatches, 0);
-    assert.ok(seen.rounds > 10);
+    // It has been through all windows more than once; how often is the host's speed.
+    assert.ok(seen.rounds >= 2, `${seen.rounds} rounds`);
     await model.clear();
     assert.deepEqual(guest.machine.memorySlots, first);
     assert.equal(kvmFiles(), files);
