@@ -8,12 +8,12 @@ import { median } from './statistics.js';
 const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 
-/** Makes each boot of an engine once, but for the long ones. @param keep is given each one's sample */
+/** Makes each boot of an engine once, but for the long ones. @param keep takes its sample, in place of the column */
 export async function makeBoots(
   column: Column,
   { signal, now }: Pick<LongBootsOptions, 'signal' | 'now'>,
   limitMs: number,
-  keep: Keep,
+  keep?: Keep,
 ): Promise<void> {
   const begin = now();
   const boots = column.boots.filter(({ isLong }) => !isLong);
@@ -26,7 +26,13 @@ export async function makeBoots(
 
 type Keep = (name: string, sample: Sample) => void;
 
-function take(column: Column, boots: readonly Boot[], start: Start, launched: LimitedLaunch, keep: Keep): void {
+function take(
+  column: Column,
+  boots: readonly Boot[],
+  start: Start,
+  launched: LimitedLaunch,
+  keep: Keep = (name, sample) => column.add(name, sample),
+): void {
   for (const boot of boots.filter((one) => one.start === start)) {
     const end = boot.endIn(launched.text);
     if (end !== undefined) keep(boot.name, { count: 1, hostNs: arrivalOf(launched, end), guestTicks: 0 });
@@ -109,7 +115,7 @@ export class LongBoots {
       const time = secondsText(limitMs * NS_PER_MS);
       column.refuse(boot.name, 'over budget', `it had not come to that after ${time}`);
       this.#endless.set(boot, `not tried: ${column.engine.name} had not come to that after ${time}`);
-    } else take(column, [boot], boot.start, launched, (name, sample) => column.add(name, sample));
+    } else take(column, [boot], boot.start, launched);
   }
 
   #expected(column: Column, boot: Boot): Expected | undefined {

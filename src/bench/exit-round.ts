@@ -8,7 +8,6 @@ import { readFileSync } from 'node:fs';
 import { planFlat } from '../boot/flat.js';
 import type { Registers } from '../devices/device.js';
 import { VmError } from '../errors.js';
-import { physicalAddressBits } from '../kvm/cpuid.js';
 import { describeExit } from '../kvm/exit-words.js';
 import { Kvm } from '../kvm/kvm.js';
 import { native } from '../kvm/native.js';
@@ -68,7 +67,7 @@ function makeVm(kvm: Kvm, imageFile: string): { vm: Vm; vcpu: Vcpu } {
   const vm = kvm.createVm();
   const ram = makeRam(RAM_BYTES);
   const supported = kvm.getSupportedCpuid();
-  furnish(vm, ram, physicalAddressBits(supported));
+  furnish(vm, ram, supported);
   const vcpu = vm.createVcpu(0);
   vcpu.setCpuid2(supported);
   const plan = planFlat(readFileSync(imageFile), { mode: 'protected', ramBytes: RAM_BYTES });

@@ -1,6 +1,5 @@
 import { planFlat } from '../boot/flat.js';
 import type { EntryMode } from '../boot/plan.js';
-import { physicalAddressBits } from '../kvm/cpuid.js';
 import { Kvm } from '../kvm/kvm.js';
 import type { Vcpu } from '../kvm/vcpu.js';
 import { enter } from '../machine/boot-cpu.js';
@@ -25,7 +24,7 @@ export function withFlatGuest<T>(
   const ram = makeRam(RAM_BYTES);
   try {
     const supported = kvm.getSupportedCpuid();
-    furnish(vm, ram, physicalAddressBits(supported));
+    furnish(vm, ram, supported);
     const vcpu = vm.createVcpu(0);
     vcpu.setCpuid2(supported);
     const memory = new GuestMemory(ram);

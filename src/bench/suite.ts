@@ -85,7 +85,7 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
       progress({ engine: column.engine.name, round: rounds + 1 });
       if (column.counts.size > 0) await runRound(column, options);
       const mostMs = column.bootsNs === 0 ? Number.POSITIVE_INFINITY : (column.bootsNs * HANGS_FROM) / NS_PER_MS;
-      await makeBoots(column, options, limitMs(options, mostMs), (name, sample) => column.add(name, sample));
+      await makeBoots(column, options, limitMs(options, mostMs));
     }
     await longBoots.round((engine) => progress({ engine, round: rounds + 1 }));
   }

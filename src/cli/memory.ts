@@ -4,7 +4,7 @@ import { writeFile } from '../host/write-file.js';
 import { flavourName } from '../kvm/flavour.js';
 import { asText } from '../machine/cpu-state.js';
 import { Machine } from '../machine/machine.js';
-import { type MachineOptions, memorySize } from '../machine/options.js';
+import { DEFAULT_MEMORY, type MachineOptions, memorySize } from '../machine/options.js';
 import { memoryPage } from '../trace/memory/page.js';
 import { SecondLevelRecording } from '../trace/memory/second-level.js';
 import { memoryText } from '../trace/memory/text.js';
@@ -119,7 +119,7 @@ async function memoryHere(
     await using machine = await Machine.create({ ...machineOptions, threadsFile: trace?.threadsFile });
     const ended = await run(machine, options);
     trace?.drain();
-    const ramBytes = memorySize(machineOptions.memory ?? '256M');
+    const ramBytes = memorySize(machineOptions.memory ?? DEFAULT_MEMORY);
     const view = memoryView({
       moment: momentOf(ended),
       ramBytes,

@@ -47,6 +47,16 @@ export class KvmTrace {
     this.#reader = reader;
   }
 
+  /** As `open`; where it cannot be had: why, in words. */
+  static openOrWhyNot(options: KvmTraceOptions = {}): KvmTrace | string {
+    try {
+      return KvmTrace.open(options);
+    } catch (error) {
+      if (error instanceof VmError && error.code === 'KVM_TRACE_UNAVAILABLE') return error.message;
+      throw error;
+    }
+  }
+
   /** @throws VmError KVM_TRACE_UNAVAILABLE with the reason */
   static open(options: KvmTraceOptions = {}): KvmTrace {
     const directory = makeInstance(options.roots ?? ROOTS);

@@ -2,7 +2,7 @@ import type { BootPlan } from '../boot/plan.js';
 import { VmError } from '../errors.js';
 import { KVM_CAP_COALESCED_PIO } from '../kvm/abi/capabilities.js';
 import { CoalescedRing } from '../kvm/coalesced.js';
-import { type ParavirtFeatures, physicalAddressBits } from '../kvm/cpuid.js';
+import type { ParavirtFeatures } from '../kvm/cpuid.js';
 import type { OwnedFd } from '../kvm/fd.js';
 import type { Kvm } from '../kvm/kvm.js';
 import { KvmTrace } from '../kvm/trace.js';
@@ -118,7 +118,7 @@ export class Instance {
     this.#vm = options.kvm.createVm();
     try {
       const supported = options.kvm.getSupportedCpuid();
-      this.slots = furnish(this.#vm, this.#ram, physicalAddressBits(supported));
+      this.slots = furnish(this.#vm, this.#ram, supported);
       this.#pcMemory = makePcMemory(options.cpus, options.plan.firmware?.files);
       this.#pc = this.#mainThreadPc();
       if (options.dirtyRing !== undefined) giveDirtyRings(this.#vm, options.dirtyRing);
@@ -130,11 +130,7 @@ export class Instance {
       const kick = () => this.#kick();
       const { dirtyRing } = options;
       this.liveMemory = new LiveMemory({ ...this, vm: this.#vm, kick, dirtyRing });
-      this.#idleWatch = new IdleWatch(
-        controls,
-        () => this.#kick(),
-        () => this.stop({ reason: 'halted' }),
-      );
+      this.#idleWatch = new IdleWatch(controls, kick, () => this.stop({ reason: 'halted' }));
       this.#lateWrites = this.#watchLateWrites();
       this.#kvmPorts = giveKvmPorts(this.#vm, options.kvmPorts);
       this.#load(options.plan);

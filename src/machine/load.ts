@@ -7,6 +7,8 @@ import {
   KVM_IRQCHIP_PIC_MASTER,
   KVM_IRQCHIP_PIC_SLAVE,
 } from '../kvm/abi/constants.js';
+import type { CpuidEntry } from '../kvm/abi/registers.js';
+import { physicalAddressBits } from '../kvm/cpuid.js';
 import type { IrqRoute, Vm } from '../kvm/vm.js';
 import type { GuestMemory } from '../memory/guest-memory.js';
 import { KVM_IDENTITY_MAP_BASE, KVM_TSS_BASE, MIB } from '../memory/map.js';
@@ -15,12 +17,12 @@ import { KVM_PRIVATE_RANGES, Slots } from '../memory/slots.js';
 
 /**
  * Gives a fresh VM its memory slots and what every PC has in the kernel: PIC, I/O APIC, local APICs, PIT.
- * @param addressBits of a guest-physical address: `physicalAddressBits`
+ * @param supported what its vCPUs can have of CPUID
  */
-export function furnish(vm: Vm, ram: readonly RamPiece[], addressBits: number): Slots {
+export function furnish(vm: Vm, ram: readonly RamPiece[], supported: readonly CpuidEntry[]): Slots {
   const slots = new Slots(vm, {
     slots: vm.checkExtension(KVM_CAP_NR_MEMSLOTS),
-    addressBits,
+    addressBits: physicalAddressBits(supported),
     reserved: KVM_PRIVATE_RANGES,
   });
   // VT-x without unrestricted guest runs real mode in a task of its own, on these pages.

@@ -26,7 +26,7 @@ class Bitmaps {
 
   /** All 0 at first; of a whole number of u64, as KVM wants it. */
   of({ slot, size }: Slot): Uint32Array {
-    const words = 2 * Math.ceil(size / PAGE / 64);
+    const words = hostWritesBytes(size) / 4;
     const known = this.#bySlot.get(slot);
     if (known?.length === words) return known;
     const made = new Uint32Array(words);

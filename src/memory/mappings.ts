@@ -2,6 +2,7 @@
 import {
   ACCESSED,
   ADDRESS,
+  ALL_RIGHTS,
   canonical,
   DIRTY,
   type Level,
@@ -10,10 +11,9 @@ import {
   type PagingState,
   pageBase,
   pagingOf,
-  RW,
+  type Rights,
   reservedBits,
-  US,
-  XD,
+  rightsBelow,
 } from './paging.js';
 import type { WalkMemory } from './walk.js';
 
@@ -61,12 +61,6 @@ export function mappingsOf(memory: WalkMemory, state: PagingState, limits = DEFA
   return paging && new Scan(memory, paging, limits).run();
 }
 
-interface Rights {
-  readonly writable: boolean;
-  readonly user: boolean;
-  readonly executable: boolean;
-}
-
 class Scan {
   readonly #ranges: Mapping[] = [];
   #tables = 0;
@@ -81,7 +75,7 @@ class Scan {
   ) {}
 
   run(): Mappings {
-    this.#table(0, this.paging.base, 0n, { writable: true, user: true, executable: true });
+    this.#table(0, this.paging.base, 0n, ALL_RIGHTS);
     return {
       ranges: this.#ranges,
       tables: this.#tables,
@@ -121,7 +115,7 @@ class Scan {
       this.#reserved++;
       return;
     }
-    const rights = level.grants ? both(above, value) : above;
+    const rights = rightsBelow(above, level, value);
     if (isPage) this.#page(level, value, canonical(this.paging, linear), rights);
     else this.#table(depth + 1, value & ADDRESS, linear, rights);
   }
@@ -150,12 +144,6 @@ class Scan {
     else this.#whole = false;
   }
 }
-
-const both = ({ writable, user, executable }: Rights, value: bigint): Rights => ({
-  writable: writable && (value & RW) !== 0n,
-  user: user && (value & US) !== 0n,
-  executable: executable && (value & XD) === 0n,
-});
 
 function follows(last: Mapping, next: Mapping): boolean {
   const size = BigInt(last.pageSize) * BigInt(last.pages);

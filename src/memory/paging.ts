@@ -144,6 +144,25 @@ export function pageBase({ shift }: Level, value: bigint, { entryBytes }: Paging
 export const canonical = ({ linearBits }: Paging, linear: bigint): bigint =>
   linearBits === 32 ? BigInt.asUintN(32, linear) : BigInt.asUintN(64, BigInt.asIntN(linearBits, linear));
 
+/** What the entries on the way to a page allow together; `user`: also to ring 3. */
+export interface Rights {
+  readonly writable: boolean;
+  readonly user: boolean;
+  readonly executable: boolean;
+}
+
+export const ALL_RIGHTS: Rights = { writable: true, user: true, executable: true };
+
+/** Those that an entry of this level leaves. */
+export const rightsBelow = (above: Rights, { grants }: Level, value: bigint): Rights =>
+  grants
+    ? {
+        writable: above.writable && (value & RW) !== 0n,
+        user: above.user && (value & US) !== 0n,
+        executable: above.executable && (value & XD) === 0n,
+      }
+    : above;
+
 const FLAG_NAMES: readonly (readonly [bit: bigint, name: string])[] = [
   [P, 'P'],
   [RW, 'R/W'],

@@ -6,6 +6,7 @@
 
 import {
   ADDRESS,
+  ALL_RIGHTS,
   canonical,
   entryFlags,
   mapsPage,
@@ -15,11 +16,10 @@ import {
   type PagingState,
   pageBase,
   pagingOf,
-  RW,
+  type Rights,
   reservedBits,
+  rightsBelow,
   type TableEntryName,
-  US,
-  XD,
 } from './paging.js';
 
 /** RAM, as the walk needs it. */
@@ -94,7 +94,7 @@ export function walkPageTables(memory: WalkMemory, state: PagingState, linear: b
 }
 
 function descend(memory: WalkMemory, paging: Paging, linear: bigint, steps: WalkStep[]): WalkResult {
-  const rights = { writable: true, user: true, executable: true };
+  let rights = ALL_RIGHTS;
   let table = paging.base;
   for (const at of paging.levels) {
     const index = Number((linear >> BigInt(at.shift)) & ((1n << BigInt(at.indexBits)) - 1n));
@@ -112,21 +112,11 @@ function descend(memory: WalkMemory, paging: Paging, linear: bigint, steps: Walk
     if (value === undefined) return { outcome: 'table-outside-ram' };
     if ((value & P) === 0n) return { outcome: 'not-present' };
     if ((value & reservedBits(at, isPage, paging)) !== 0n) return { outcome: 'reserved-bit' };
-    if (at.grants) {
-      rights.writable &&= (value & RW) !== 0n;
-      rights.user &&= (value & US) !== 0n;
-      rights.executable &&= (value & XD) === 0n;
-    }
+    rights = rightsBelow(rights, at, value);
     if (isPage) return mapped(memory, pageBase(at, value, paging), at.shift, linear, rights);
     table = value & ADDRESS;
   }
   return { outcome: 'not-present' }; // not reached: the last level maps pages
-}
-
-interface Rights {
-  writable: boolean;
-  user: boolean;
-  executable: boolean;
 }
 
 function mapped(memory: WalkMemory, base: bigint, shift: number, linear: bigint, rights: Rights): WalkResult {
@@ -137,15 +127,7 @@ function mapped(memory: WalkMemory, base: bigint, shift: number, linear: bigint,
 
 function unpaged(memory: WalkMemory, address: bigint): WalkResult {
   const inRam = memory.contains(Number(address), 1);
-  return {
-    outcome: 'mapped',
-    physicalAddress: address,
-    pageSize: 0,
-    inRam,
-    writable: true,
-    user: true,
-    executable: true,
-  };
+  return { outcome: 'mapped', physicalAddress: address, pageSize: 0, inRam, ...ALL_RIGHTS };
 }
 
 /** Tables are below 2^52: a Number is exact. */

@@ -1,4 +1,3 @@
-import { VmError } from '../errors.js';
 import { flavourName } from '../kvm/flavour.js';
 import { KvmTrace } from '../kvm/trace.js';
 import type { KvmEvent } from '../kvm/trace-events.js';
@@ -33,12 +32,8 @@ export class KernelSide {
   static open(): KernelSide | string {
     // Seen on Linux 6.18: it has the events, and never sends kvm_entry and kvm_exit.
     if (flavourName() === 'kvm_pvm') return 'kvm_pvm does not tell the kernel’s trace of its exits';
-    try {
-      return new KernelSide(KvmTrace.open({ bufferKiB: BUFFER_KIB }));
-    } catch (error) {
-      if (error instanceof VmError && error.code === 'KVM_TRACE_UNAVAILABLE') return error.message;
-      throw error;
-    }
+    const trace = KvmTrace.openOrWhyNot({ bufferKiB: BUFFER_KIB });
+    return typeof trace === 'string' ? trace : new KernelSide(trace);
   }
 
   get threadsFile(): string {

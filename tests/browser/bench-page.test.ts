@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { benchPage } from '../../src/bench/report/page.js';
 import { type MadeUp, madeUpBench } from '../pure/bench/made-up-result.js';
-import { launchBrowser, OpenPage, type PageOptions } from './browser.js';
+import { launchBrowser, OpenPage, type PageOptions, WINDOWS } from './browser.js';
 
 const HOSTILE = '</title></svg><script>alert(1)</script><img src=x onerror=alert(2)>';
 /** Of text to what is behind it (WCAG 2.2, 1.4.3), and of marks (1.4.11). */
@@ -19,12 +19,7 @@ describe('[browser] the page of bench', () => {
   const open = (made: MadeUp = {}, options?: PageOptions) =>
     OpenPage.open(browser, benchPage(madeUpBench(made)), options);
 
-  it.each([
-    { scheme: 'light', width: 1280 },
-    { scheme: 'dark', width: 1280 },
-    { scheme: 'light', width: 390, isTouch: true },
-    { scheme: 'dark', width: 390, isTouch: true },
-  ] as const)('fits a window of $width dots, $scheme, without a network', async (options) => {
+  it.each(WINDOWS)('fits a window of $width dots, $scheme, without a network', async (options) => {
     await using opened = await open({}, options);
     expect(await opened.overflow()).toBe(0);
     expect((await opened.picture(`bench-${options.scheme}-${options.width}`)).length).toBeGreaterThan(20_000);

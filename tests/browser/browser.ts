@@ -37,6 +37,14 @@ export interface PageOptions {
   readonly isTouch?: boolean;
 }
 
+/** Those that a page must fit: of a desk and of a phone, in both colour schemes. */
+export const WINDOWS = [
+  { scheme: 'light', width: 1280 },
+  { scheme: 'dark', width: 1280 },
+  { scheme: 'light', width: 390, isTouch: true },
+  { scheme: 'dark', width: 390, isTouch: true },
+] as const satisfies readonly PageOptions[];
+
 /** An HTML file opened as a user opens it, with no network; what it asks for and complains about is kept. */
 export class OpenPage implements AsyncDisposable {
   readonly requests: string[] = [];

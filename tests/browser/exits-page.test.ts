@@ -4,7 +4,7 @@ import { ExitTable } from '../../src/trace/html/exit-table.js';
 import { htmlReport } from '../../src/trace/html/report.js';
 import { Summary } from '../../src/trace/summary.js';
 import { madeUpRun } from '../pure/trace/events.js';
-import { launchBrowser, OpenPage, type PageOptions } from './browser.js';
+import { launchBrowser, OpenPage, type PageOptions, WINDOWS } from './browser.js';
 
 const HOSTILE = '</script><script>alert(1)</script><img src=x onerror=alert(2)>';
 
@@ -34,12 +34,7 @@ describe('[browser] the report of exits', () => {
   const open = (html: string, options?: PageOptions) => OpenPage.open(browser, html, options);
   const shownSpan = async ({ page }: OpenPage) => (await page.locator('.view').textContent()) ?? '';
 
-  it.each([
-    { scheme: 'light', width: 1280 },
-    { scheme: 'dark', width: 1280 },
-    { scheme: 'light', width: 390, isTouch: true },
-    { scheme: 'dark', width: 390, isTouch: true },
-  ] as const)('fits a window of $width dots, $scheme, without a network', async (options) => {
+  it.each(WINDOWS)('fits a window of $width dots, $scheme, without a network', async (options) => {
     await using opened = await open(reportOf(40, { cpus: 2 }), options);
     await opened.page.locator('canvas').press('Enter');
     await opened.page.getByText('Slices in view as a table').click();

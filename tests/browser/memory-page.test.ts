@@ -2,7 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { memoryPage } from '../../src/trace/memory/page.js';
 import { madeUpView } from '../pure/trace/memory/made-up-view.js';
-import { launchBrowser, OpenPage, type PageOptions } from './browser.js';
+import { launchBrowser, OpenPage, type PageOptions, WINDOWS } from './browser.js';
 
 const HOSTILE = '</title></svg><script>alert(1)</script><img src=x onerror=alert(2)>';
 
@@ -17,12 +17,7 @@ describe('[browser] the page of memory', () => {
     memoryPage({ title, host: 'vtx', flavour: 'kvm_intel', date: new Date(0), view: madeUpView({ name: title }) });
   const open = (options?: PageOptions, title = 'kernel') => OpenPage.open(browser, page(title), options);
 
-  it.each([
-    { scheme: 'light', width: 1280 },
-    { scheme: 'dark', width: 1280 },
-    { scheme: 'light', width: 390, isTouch: true },
-    { scheme: 'dark', width: 390, isTouch: true },
-  ] as const)('fits a window of $width dots, $scheme, without a network', async (options) => {
+  it.each(WINDOWS)('fits a window of $width dots, $scheme, without a network', async (options) => {
     await using opened = await open(options);
     expect(await opened.overflow()).toBe(0);
     expect((await opened.picture(`memory-${options.scheme}-${options.width}`)).length).toBeGreaterThan(20_000);

@@ -28,6 +28,7 @@ const READY = 'levels 1';
 const RESULT = /^(\S{1,16}) (\d{1,10}) ([0-9a-f]{8}) (\d{1,16}) (\d{1,20})$/;
 /** More than it prints between two lines that are waited for. */
 const MOST_BYTES = 1 << 20;
+
 /** A program of the levels that is asked for its parts, one after another. */
 export class Session {
   /** What it took until it could be asked, in nanoseconds. */

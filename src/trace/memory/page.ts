@@ -1,4 +1,6 @@
 /** A view of memory as a page. */
+
+import { endOf } from '../../memory/mappings.js';
 import { htmlDocument } from '../html/document.js';
 import { type Html, html, type Part } from '../html/escape.js';
 import { grouped } from '../html/format.js';
@@ -8,8 +10,10 @@ import type { MemoryView, SecondView, VcpuView, WalkView } from './view.js';
 import {
   digits,
   kindWords,
+  MODELLED,
   physicalWords,
   placeWords,
+  READ,
   referencesOf,
   regionsOf,
   resultWords,
@@ -28,8 +32,6 @@ export interface MemoryPage {
 }
 
 const MOST_REGIONS = 400;
-const READ = 'read from the machine';
-const MODELLED = 'modelled';
 
 const STYLES = `
 .source { float: right; color: var(--muted); font-weight: 400; font-size: 13px; border: 1px solid var(--line); border-radius: 10px; padding: 0 9px; margin-left: 10px; }
@@ -116,7 +118,7 @@ function vcpuSection(cpu: VcpuView): Html {
   const regions = regionsOf(mappings?.ranges ?? []);
   const rows = regions.slice(0, MOST_REGIONS).map((region) => {
     const { linear, pages, pageSize, accessed, dirty } = region;
-    const end = linear + BigInt(pages) * BigInt(pageSize) - 1n;
+    const end = endOf(region) - 1n;
     return [
       `${digits(linear, 8)}-${digits(end, 8)}`,
       sizeWords(pages * pageSize),

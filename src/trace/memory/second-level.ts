@@ -1,5 +1,4 @@
 /** The second-level page tables of a machine (EPT, NPT), as far as KVM's own events tell of them. */
-import { VmError } from '../../errors.js';
 import { KvmTrace } from '../../kvm/trace.js';
 import type { KvmPageFaultEvent, KvmSpteEvent } from '../../kvm/trace-events.js';
 
@@ -127,13 +126,9 @@ export class SecondLevelRecording {
 
   /** Where it cannot be had: why, in words. */
   static open(flavour: string): SecondLevelRecording | string {
-    try {
-      const events = ['kvm_page_fault', 'kvm_tdp_mmu_spte_changed'] as const;
-      return new SecondLevelRecording(KvmTrace.open({ events, bufferKiB: BUFFER_KIB }), flavour);
-    } catch (error) {
-      if (error instanceof VmError && error.code === 'KVM_TRACE_UNAVAILABLE') return error.message;
-      throw error;
-    }
+    const events = ['kvm_page_fault', 'kvm_tdp_mmu_spte_changed'] as const;
+    const trace = KvmTrace.openOrWhyNot({ events, bufferKiB: BUFFER_KIB });
+    return typeof trace === 'string' ? trace : new SecondLevelRecording(trace, flavour);
   }
 
   get threadsFile(): string {

@@ -1,12 +1,15 @@
 /** A view of memory as text for people. */
+import { endOf } from '../../memory/mappings.js';
 import { grouped } from '../html/format.js';
 import type { SecondLevelWalk } from './second-level.js';
 import type { MapRow, MemoryView, SecondView, VcpuView, WalkView } from './view.js';
 import {
   digits,
   kindWords,
+  MODELLED,
   physicalWords,
   placeWords,
+  READ,
   referencesOf,
   regionsOf,
   resultWords,
@@ -36,10 +39,6 @@ export function memoryText(view: MemoryView, options: TextOptions): string {
   secondLines(text, view);
   return text.end();
 }
-
-/** Where numbers come from: it stands in each heading. */
-const READ = 'read from the machine';
-const MODELLED = 'modelled';
 
 class Lines {
   readonly #lines: string[] = [];
@@ -146,7 +145,7 @@ function tableLines(text: Lines, { mappings, walks, paging }: VcpuView): void {
       ['linear', 'size', 'pages', 'rights', 'A', 'D', 'guest-physical'],
       ...regions.slice(0, MOST_REGIONS).map((region) => {
         const { linear, pages, pageSize, accessed, dirty } = region;
-        const end = linear + BigInt(pages) * BigInt(pageSize) - 1n;
+        const end = endOf(region) - 1n;
         const width = end > 0xffff_ffffn ? 16 : 8;
         const size = sizeWords(pages * pageSize);
         const each = `${grouped(pages)} x ${sizeWords(pageSize).replace(' ', '').replace('iB', '')}`;

@@ -6,6 +6,10 @@ import type { WalkResult } from '../../memory/walk.js';
 import type { SecondLevelEntry, SecondLevelWalk } from './second-level.js';
 import type { AccessView, SecondView, WalkView } from './view.js';
 
+/** Where numbers come from: it stands in each heading. */
+export const READ = 'read from the machine';
+export const MODELLED = 'modelled';
+
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /** "4 KiB", "639 KiB", "1.5 GiB". */

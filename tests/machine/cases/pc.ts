@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE } from '../../../dist/kvm/abi/constants.js';
 import { decode } from '../../../dist/kvm/abi/layout.js';
 import { kvmIoapicState, kvmPicState } from '../../../dist/kvm/abi/vm.js';
-import { physicalAddressBits } from '../../../dist/kvm/cpuid.js';
 import { Kvm } from '../../../dist/kvm/kvm.js';
 import { furnish } from '../../../dist/machine/load.js';
 import { makeRam, releaseRam } from '../../../dist/memory/ram.js';
@@ -16,7 +15,7 @@ export const cases: readonly Case[] = [
       const ram = makeRam(2 << 20);
       const vm = kvm.createVm();
       try {
-        furnish(vm, ram, physicalAddressBits(kvm.getSupportedCpuid()));
+        furnish(vm, ram, kvm.getSupportedCpuid());
         const pending = () => ({
           first: decode(kvmPicState, vm.getIrqchip(KVM_IRQCHIP_PIC_MASTER)).irr,
           second: decode(kvmPicState, vm.getIrqchip(KVM_IRQCHIP_PIC_SLAVE)).irr,
