@@ -70,6 +70,10 @@ export class Column {
     return this.rows.filter((row) => row.kind === 'boot').filter(({ name }) => !this.#refusals.has(name));
   }
 
+  hasFixedCount(name: string): boolean {
+    return this.workloads.some((workload) => workload.name === name && workload.isCountFixed === true);
+  }
+
   get isActive(): boolean {
     return this.counts.size > 0 || this.boots.length > 0;
   }

@@ -41,6 +41,8 @@ const engine = z
     clock: z.object({ ticksPerUnit: z.number().nonnegative(), spread: z.number().nonnegative() }).readonly().nullable(),
     /** By the workload's name. */
     cells: z.record(z.string(), cell).readonly(),
+    /** KVM's own, by the workload's name and the counter's, for an iteration: of `vmlaunch bench memory` alone. */
+    counters: z.record(z.string(), z.record(z.string(), z.number()).readonly()).readonly().optional(),
   })
   .readonly();
 
@@ -64,7 +66,7 @@ const host = z
 const workload = z
   .object({
     name: z.string().min(1),
-    kind: z.enum(['exits', 'processor', 'serial', 'boot']),
+    kind: z.enum(['exits', 'processor', 'serial', 'memory', 'boot']),
     /** What its figure shows, in one line. */
     shows: z.string(),
   })

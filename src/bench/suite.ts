@@ -123,6 +123,10 @@ function nextCount(column: Column, { name, count, sample }: Turn, { roundNs = RO
   if (sample === undefined) return [{ name, count }];
   const before = column.first.get(name);
   if (sample.hostNs > 0) column.first.set(name, sample);
+  if (column.hasFixedCount(name)) {
+    column.counts.set(name, count);
+    return [];
+  }
   const tookNs = sample.hostNs * count;
   const wanted = Math.min(Math.max(1, Math.round((count * roundNs) / Math.max(tookNs, 1))), MOST_COUNT);
   if (tookNs < LEAST_CALIBRATION_NS && count < wanted) return [{ name, count: Math.min(wanted, count * 100) }];

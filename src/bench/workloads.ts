@@ -3,7 +3,7 @@
  * of a count must be is worked out here, in arithmetic modulo 2^32, for the 64-bit and the 32-bit build alike.
  */
 /** `boot` is of boots.ts. */
-export type WorkloadKind = 'exits' | 'processor' | 'serial' | 'boot';
+export type WorkloadKind = 'exits' | 'processor' | 'serial' | 'memory' | 'boot';
 
 /** Every workload runs in both builds. */
 export interface Workload {
@@ -13,6 +13,8 @@ export interface Workload {
   readonly shows: string;
   /** Iterations to begin with where nothing is known of the engine's speed: some milliseconds on slow ones. */
   readonly firstCount: number;
+  /** Each iteration uses up something of the guest's: it is run `firstCount` times, and never more or less often. */
+  readonly isCountFixed?: true;
   /**
    * What the guest must print for so many iterations, as an unsigned number of 32 bits. Takes up to some nanoseconds an
    * iteration; `cpu.memory-stream` a microsecond.
@@ -199,6 +201,33 @@ const SERIAL: readonly Row[] = [
   ],
 ];
 
+const RE_TOUCH_PAGES = 4096;
+const STRIDE_PAGES = 8192;
+const CHURN_FRAMES = 64;
+
+const FIRST_TOUCH = 'memory.first-touch';
+const MEMORY: readonly Row[] = [
+  ['first-touch', 'writes to a page of 4 KiB that nobody has touched in this machine', 2048, numbers],
+  [
+    're-touch',
+    'reads a word of each of 4096 pages in order, which the guest maps by large pages',
+    20_000,
+    (count) => mixAll(count, (i) => (i % RE_TOUCH_PAGES) * 7),
+  ],
+  [
+    'stride',
+    'reads a word of 8192 pages of 4 KiB out of order: more than a TLB holds',
+    20_000,
+    inOrder(STRIDE_PAGES, 1229, 677, (page) => page * 7),
+  ],
+  [
+    'churn',
+    "changes an entry of the guest's page table, INVLPG, and an access",
+    500,
+    (count) => mixAll(count, (i) => (i % CHURN_FRAMES) * 7),
+  ],
+];
+
 /** Rounds ask for the same counts again and again. */
 function remembered(checksum: (count: number) => number): (count: number) => number {
   const known = new Map<number, number>();
@@ -225,7 +254,14 @@ export const WORKLOADS: readonly Workload[] = [
   ...workloadsOf('serial', 'serial', SERIAL),
 ];
 
-const byName = new Map(WORKLOADS.map((workload) => [workload.name, workload]));
+/** What `vmlaunch bench memory` runs, on a guest of `MEMORY_WORKLOADS_MIB`: in no suite of `vmlaunch bench`. */
+export const MEMORY_WORKLOADS: readonly Workload[] = workloadsOf('memory', 'memory', MEMORY).map((workload) =>
+  workload.name === FIRST_TOUCH ? { ...workload, isCountFixed: true } : workload,
+);
+/** As guest-images/bench/guest/second-level.c has it. */
+export const MEMORY_WORKLOADS_MIB = 128;
+
+const byName = new Map([...WORKLOADS, ...MEMORY_WORKLOADS].map((workload) => [workload.name, workload]));
 
 export const workloadNamed = (name: string): Workload | undefined => byName.get(name);
 

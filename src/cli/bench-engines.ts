@@ -20,7 +20,7 @@ import { version } from './version.js';
 const GUEST_MEMORY_MIB = 64;
 const LINUX_MEMORY_MIB = 256;
 const buildPath = (name: string): string => fileURLToPath(new URL(`../../build/guest-images/${name}`, import.meta.url));
-const IMAGE = buildPath('bench.img');
+export const BENCH_IMAGE = buildPath('bench.img');
 const NATIVE = buildPath('bench-native');
 /** Compiled, also where this is not. */
 const COMMAND = fileURLToPath(new URL('../../dist/bundle/vmlaunch.cjs', import.meta.url));
@@ -123,7 +123,8 @@ interface KvmGuest {
 }
 
 function guestOf(start: Start, linux: BenchLinux): KvmGuest {
-  if (start.guest !== 'linux') return { image: IMAGE, commandLine: benchLine(start), memory: `${GUEST_MEMORY_MIB}M` };
+  if (start.guest !== 'linux')
+    return { image: BENCH_IMAGE, commandLine: benchLine(start), memory: `${GUEST_MEMORY_MIB}M` };
   const { kernel, initrd, commandLine } = linuxOf(linux);
   return { image: kernel, initrd, commandLine, memory: `${LINUX_MEMORY_MIB}M` };
 }
@@ -163,7 +164,7 @@ function qemuEngine({ name, accelerator, cpu, linux }: Qemu): Engine {
         ...QEMU_DATA.flatMap((file) => ['-L', path.dirname(packages?.path(file) ?? file)]),
         ...(start.guest === 'linux'
           ? ['-bios', packages?.path(QBOOT) ?? QBOOT, ...qemuLinux(linuxOf(linux))]
-          : ['-bios', writeRom(IMAGE, benchLine(start), directory), '-m', `${GUEST_MEMORY_MIB}`]),
+          : ['-bios', writeRom(BENCH_IMAGE, benchLine(start), directory), '-m', `${GUEST_MEMORY_MIB}`]),
       ],
       environment: packages?.environment ?? {},
     }),
@@ -193,7 +194,7 @@ function bochsEngine(): Engine {
           program: packages.path(BOCHS),
           environment: packages.environment,
           vgaBios: packages.path('/usr/share/bochs/VGABIOS-lgpl-latest'),
-          image: IMAGE,
+          image: BENCH_IMAGE,
         };
         return /Emulator (\S+)/.exec(await outputOf(packages, BOCHS, ['--help']))?.[1];
       }),
@@ -210,7 +211,7 @@ function v86Engine(): Engine {
   return new ProgramEngine({
     name: 'v86',
     probe: () => probeProgram(async () => v86Version()),
-    program: (start) => ({ command: v86Command(IMAGE, benchLine(start)) }),
+    program: (start) => ({ command: v86Command(BENCH_IMAGE, benchLine(start)) }),
     refusalOf: ({ guest }) => (guest === 'linux' ? 'v86 has no 64-bit mode' : undefined),
   });
 }

@@ -64,3 +64,10 @@ export class BenchProgress implements Disposable {
     return `${elapsedS.toFixed(0)} s gone, at most ${left.toFixed(0)} s left`;
   }
 }
+
+/** Where it is said what the suite does. */
+export function progressTarget(): Pick<ProgressOptions, 'write' | 'columns'> {
+  const { stderr } = process;
+  const columns = stderr.isTTY && process.env.TERM !== 'dumb' ? stderr.columns || 80 : undefined;
+  return { write: (text) => void stderr.write(text), columns };
+}

@@ -11,7 +11,7 @@ import { abortedBySignal } from './abort-on-signal.js';
 import { ENGINE_NAMES, type EngineName, makeEngine } from './bench-engines.js';
 import { benchInside } from './bench-inside.js';
 import { benchLinux, linuxFiles, wantsLinux } from './bench-linux.js';
-import { BenchProgress, type ProgressOptions } from './bench-progress.js';
+import { BenchProgress, progressTarget } from './bench-progress.js';
 import { type BenchShowOptions, showBench } from './bench-show.js';
 import { chooseHost, type HostName } from './choose-host.js';
 import { numberOf } from './image-options.js';
@@ -94,13 +94,6 @@ async function benchHere({ suite, engines, workloads, budgetS }: Wanted, signal:
     workloads,
     result,
   });
-}
-
-/** Where it is said what the suite does. */
-function progressTarget(): Pick<ProgressOptions, 'write' | 'columns'> {
-  const { stderr } = process;
-  const columns = stderr.isTTY && process.env.TERM !== 'dumb' ? stderr.columns || 80 : undefined;
-  return { write: (text) => void stderr.write(text), columns };
 }
 
 function enginesOf(text: string | undefined): EngineName[] {

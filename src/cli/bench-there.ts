@@ -14,6 +14,8 @@ export interface There {
   readonly argv: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly files?: readonly HostFile[];
+  /** Parameters with which the KVM module is loaded anew: `ept=0`. */
+  readonly kvmArgs?: string | undefined;
   /** Seconds here, from the host's start on. */
   readonly timeoutS?: number;
   /** Where what it prints goes; nowhere by default. */
@@ -29,7 +31,7 @@ const RESULT_INSIDE = '/work/result.json';
  * @throws VmError HOST_FAILED, SETUP_FAILED
  */
 export async function measureThere(there: There): Promise<string | number> {
-  const { kind, argv, env = {}, files = [], timeoutS, stdout = nowhere(), progress } = there;
+  const { kind, argv, env = {}, files = [], kvmArgs, timeoutS, stdout = nowhere(), progress } = there;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
   const outside = path.join(directory, 'result.json');
   try {
@@ -40,6 +42,7 @@ export async function measureThere(there: There): Promise<string | number> {
       upload: files,
       download: [{ inside: RESULT_INSIDE, outside }],
       clock: 'fixed',
+      ...(kvmArgs !== undefined && { kvmArgs }),
       ...(timeoutS !== undefined && { timeoutS }),
       stdin: await noInput(),
       stdout,

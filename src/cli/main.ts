@@ -8,6 +8,7 @@ import { HUGE_PAGES } from '../memory/huge-pages.js';
 import type { BenchExitOptions } from './bench.js';
 import type { MeasureOptions } from './bench-here.js';
 import type { BenchLevelsOptions } from './bench-levels.js';
+import type { BenchMemoryOptions } from './bench-memory.js';
 import type { BenchSuiteOptions } from './bench-suite.js';
 import { HOSTS, isSurelyLocal } from './choose-host.js';
 import type { ExitsOptions } from './exits.js';
@@ -173,6 +174,20 @@ function commands(done: (status: number) => void): Command {
     .action(async (options: BenchLevelsOptions) => {
       const { benchLevels } = await import('./bench-levels.js');
       done(await benchLevels(options));
+    });
+  bench
+    .command('memory')
+    .description('what EPT or NPT buys: touching memory with it and with shadow paging, and 4 KiB or 2 MiB behind it')
+    .option('--budget <seconds>', 'what the rounds may take', '30')
+    .option('--json <file>', 'write all samples as JSON')
+    .option('--html <file>', 'write it as a page, with charts')
+    .option('--no-text', 'print no table')
+    .addOption(
+      host('where to measure: a KVM here has one of the two ways of paging, a software host is started for each'),
+    )
+    .action(async (options: BenchMemoryOptions) => {
+      const { benchMemory } = await import('./bench-memory.js');
+      done(await benchMemory(options));
     });
   bench
     .command('startup')

@@ -8,6 +8,13 @@ void setup_memory(void);
 /* The page tables that are in use, as CR3 has them, and a copy that maps the same. */
 uintptr_t first_tables(void);
 uintptr_t second_tables(void);
+/* Shows so many pages of 4 KiB at a multiple of 4 MiB, by page tables that lie one after another. */
+void map_window(uintptr_t window, void *tables, uint32_t pages);
+/* A page table's entry that shows the frame. */
+uintptr_t open_entry(uintptr_t frame);
+
+/* main.c: ends the workload that runs, which cannot go on. */
+_Noreturn void refuse(const char *why);
 
 /* tasks.c, entry64.S, entry32.S */
 void setup_tasks(void);
@@ -21,7 +28,7 @@ bool has_local_apic(void);
 enum hypercalls { NO_HYPERCALLS, VMCALL, VMMCALL };
 enum hypercalls hypercalls(void);
 
-/* exits.c, halt.c, serial.c: workloads. */
+/* exits.c, halt.c, serial.c, second-level.c: workloads. */
 const char *prepare_out(void);
 uint32_t run_out(uint32_t count);
 const char *prepare_in(void);
@@ -40,3 +47,11 @@ const char *prepare_halt(void);
 uint32_t run_halt(uint32_t count);
 void setup_serial(void);
 uint32_t run_serial(uint32_t count);
+const char *prepare_first_touch(void);
+uint32_t run_first_touch(uint32_t count);
+const char *prepare_re_touch(void);
+uint32_t run_re_touch(uint32_t count);
+const char *prepare_stride(void);
+uint32_t run_stride(uint32_t count);
+const char *prepare_churn(void);
+uint32_t run_churn(uint32_t count);

@@ -77,6 +77,15 @@ void setup_memory(void) {
 uintptr_t first_tables(void) { return (uintptr_t)first_root; }
 uintptr_t second_tables(void) { return (uintptr_t)second_root; }
 
+void map_window(uintptr_t window, void *tables, uint32_t pages) {
+  for (unsigned i = 0; i * ENTRIES < pages; i++) {
+    directory[window / LARGE_PAGE + i] = (entry)((entry *)tables + i * ENTRIES) | OPEN;
+  }
+  asm volatile("mov %0, %%cr3" : : "r"(first_root) : "memory");
+}
+
+uintptr_t open_entry(uintptr_t frame) { return frame | OPEN; }
+
 uint8_t *arena(void) { return (uint8_t *)ARENA; }
 uint8_t *tlb_window(void) { return (uint8_t *)WINDOW; }
 

@@ -16,5 +16,9 @@ const struct workload workloads[] = {
     {"exits.ioeventfd", NULL, run_ioeventfd},
     CPU_WORKLOADS,
     {"serial.bytes", NULL, run_serial},
+    {"memory.first-touch", prepare_first_touch, run_first_touch},
+    {"memory.re-touch", prepare_re_touch, run_re_touch},
+    {"memory.stride", prepare_stride, run_stride},
+    {"memory.churn", prepare_churn, run_churn},
     {0},
 };

@@ -18,10 +18,13 @@ import { PAGE_STYLES } from './page-styles.js';
 import { factsOf, hasInterval, intervalText, KIND_TITLES, rateOf, ratioText, timeText } from './words.js';
 
 const TITLE = 'Hardware virtualization against software emulation';
+const MEMORY_TITLE = 'What EPT or NPT buys';
+
+const titleOf = ({ suite }: BenchResult): string => (suite === 'memory' ? MEMORY_TITLE : TITLE);
 
 /** A suite's result as one page that needs no other file, no network and no script. */
 export function benchPage(result: BenchResult): string {
-  return htmlDocument({ title: TITLE, body: body(result), styles: PAGE_STYLES });
+  return htmlDocument({ title: titleOf(result), body: body(result), styles: PAGE_STYLES });
 }
 
 function body(result: BenchResult): Html {
@@ -32,7 +35,7 @@ function body(result: BenchResult): Html {
     places: new Map(engines.map(({ name }, at) => [name, at])),
   };
   const facts = factsOf(result).filter(([what]) => what !== 'mitigations');
-  return html`<header><p class="kind">vmlaunch bench</p><h1>${TITLE}</h1>
+  return html`<header><p class="kind">vmlaunch bench</p><h1>${titleOf(result)}</h1>
 <dl class="facts">${facts.map(([what, value]) => html`<div><dt>${what}</dt><dd>${value}</dd></div>`)}</dl></header>
 <main>${markDefinitions()}
 <section aria-labelledby="method"><h2 id="method">How it was measured</h2>
@@ -46,8 +49,12 @@ ${table('mitigations', 'Mitigations', ['vulnerability', 'what the kernel does'],
 <footer><p>Made by vmlaunch ${result.version}. All times are of this one run; those of other runs, or other machines, are not to be compared with them.</p></footer>`;
 }
 
-function methodWords({ rounds, unit }: BenchResult): Html {
-  return html`<p class="method">Every engine ran the same guest, and “native” the same loops as a program of Linux; they took turns in ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. A figure is the median of an iteration${unit === 'ns' ? '' : ', counted in instructions'}. The bar behind a mark is its 95 % bootstrap interval: where none is seen, it is narrower than the mark. “1.27×” is how many times the reference’s time: that of kvm where it has one, else of native, else of the first.</p>\n`;
+function methodWords({ rounds, unit, suite }: BenchResult): Html {
+  const who =
+    suite === 'memory'
+      ? 'Each way of paging ran the same guest; those of one host'
+      : 'Every engine ran the same guest, and “native” the same loops as a program of Linux; they';
+  return html`<p class="method">${who} took turns in ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. A figure is the median of an iteration${unit === 'ns' ? '' : ', counted in instructions'}. The bar behind a mark is its 95 % bootstrap interval: where none is seen, it is narrower than the mark. “1.27×” is how many times the reference’s time: that of kvm where it has one, else of native, else of the first.</p>\n`;
 }
 
 function clockWarnings(result: BenchResult): Html[] {

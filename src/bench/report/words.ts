@@ -7,6 +7,7 @@ export const KIND_TITLES: Readonly<Record<BenchKind, string>> = {
   exits: 'VM exits',
   processor: 'Processor',
   serial: 'Serial console',
+  memory: 'Memory',
   boot: 'Boot',
 };
 

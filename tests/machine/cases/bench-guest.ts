@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
 import { type Asked, benchCommandLine } from '../../../dist/bench/guest-image.js';
 import { type BenchOutput, parseBenchOutput } from '../../../dist/bench/guest-output.js';
-import { BEYOND_KVM_PVM, WORKLOADS } from '../../../dist/bench/workloads.js';
+import { countWorkload } from '../../../dist/bench/memory/counters.js';
+import { BEYOND_KVM_PVM, MEMORY_WORKLOADS, WORKLOADS } from '../../../dist/bench/workloads.js';
 import { type KvmPort, Machine, type MachineEnd } from '../../../dist/index.js';
 import type { Case, CaseContext } from '../case.js';
 
+const ALL = [...WORKLOADS, ...MEMORY_WORKLOADS];
 const COUNT = 12;
+/** More than there are that nobody has touched. */
+const FRESH_PAGES = 8192;
+const PAGES_IN_LARGE = 512;
 const WRITES = 3400;
 /** That fit into a ring (KVM_COALESCED_MMIO_MAX), of which one stays free. */
 const RING_WRITES = 169;
@@ -17,13 +22,17 @@ const REFUSED_ON_PVM = ['cpu.system-calls', 'cpu.context-switches'];
 async function run(
   { guestImages, log }: CaseContext,
   asked: readonly Asked[],
-  { bits, kvmPorts }: { readonly bits?: 32; readonly kvmPorts?: readonly KvmPort[] } = {},
+  {
+    bits,
+    kvmPorts,
+    memory = '128M',
+  }: { readonly bits?: 32; readonly kvmPorts?: readonly KvmPort[]; readonly memory?: string } = {},
 ): Promise<BenchOutput & { readonly end: MachineEnd; readonly ioExits: number }> {
   const commandLine = benchCommandLine(asked, bits === undefined ? {} : { bits });
   await using machine = await Machine.create({
     image: `${guestImages}/bench.img`,
     commandLine,
-    memory: '64M',
+    memory,
     timeoutS: 40,
     kvmPorts,
   });
@@ -43,7 +52,7 @@ export const cases: readonly Case[] = [
     timeoutS: 60,
     async run(context) {
       const isPvm = context.module === 'kvm_pvm';
-      const names = WORKLOADS.map(({ name }) => name).filter((name) => !isPvm || !BEYOND_KVM_PVM.has(name));
+      const names = ALL.map(({ name }) => name).filter((name) => !isPvm || !BEYOND_KVM_PVM.has(name));
       const { bits, results, end } = await run(
         context,
         names.map((name) => ({ name, count: COUNT })),
@@ -53,6 +62,47 @@ export const cases: readonly Case[] = [
       const others = names.flatMap((name, i) => (results[i]?.outcome === 'ran' ? [] : [[name, results[i]]]));
       const why = 'the processor refused an instruction of it';
       assert.deepEqual(others, isPvm ? REFUSED_ON_PVM.map((name) => [name, { outcome: 'unsupported', why }]) : []);
+    },
+  },
+  {
+    name: "the benchmark's guest refuses what its memory has no room for, and goes on",
+    async run(context) {
+      const asked = [
+        ...MEMORY_WORKLOADS.map(({ name }) => ({ name, count: COUNT })),
+        { name: 'cpu.integer', count: 1 },
+      ];
+      const small = await run(context, asked, { memory: '64M' });
+      const why = 'it needs 128 MiB of memory';
+      const refused = MEMORY_WORKLOADS.map(() => ({ outcome: 'unsupported', why }));
+      assert.deepEqual(small.results.slice(0, -1), refused);
+      assert.equal(small.results.at(-1)?.outcome, 'ran');
+      const used = await run(context, [
+        { name: 'memory.first-touch', count: FRESH_PAGES },
+        { name: 'cpu.integer', count: 1 },
+      ]);
+      const none = { outcome: 'unsupported', why: 'there is no memory left that was not touched' };
+      assert.deepEqual([used.results[0], used.results[1]?.outcome], [none, 'ran']);
+    },
+  },
+  {
+    name: "KVM's counters tell a first touch's faults, and that page tables change without an exit",
+    flavours: ['svm', 'vtx'],
+    async run(context) {
+      const counted = (name: string, hugePages: 'none' | 'transparent') => {
+        const image = `${context.guestImages}/bench.img`;
+        const machineOf = (commandLine: string) => ({ image, memory: '128M', commandLine, hugePages });
+        return countWorkload(name, machineOf, new AbortController().signal);
+      };
+      const small = await counted('memory.first-touch', 'none');
+      const large = await counted('memory.first-touch', 'transparent');
+      const churn = await counted('memory.churn', 'none');
+      context.log(JSON.stringify({ small, large, churn }));
+      assert.equal(small?.pf_taken, 1);
+      assert.equal(small?.pages_2m, 0);
+      assert.equal(large?.pf_taken, 1 / PAGES_IN_LARGE);
+      assert.ok((large?.pages_2m ?? 0) > 0);
+      assert.equal(churn?.pf_taken, 0);
+      assert.equal(churn?.invlpg, 0);
     },
   },
   {
@@ -78,7 +128,7 @@ export const cases: readonly Case[] = [
     timeoutS: 60,
     flavours: ['local', 'svm'],
     async run(context) {
-      const asked = WORKLOADS.map(({ name }) => ({ name, count: COUNT }));
+      const asked = ALL.map(({ name }) => ({ name, count: COUNT }));
       const { bits, results, end } = await run(context, asked, { bits: 32 });
       assert.equal(end.reason, 'debug-exit');
       if (context.module === 'kvm_pvm') {

@@ -117,8 +117,8 @@ describe('what a suite has measured', () => {
 
 describe('a suite', () => {
   it('has the workloads of its kind, or the first of each', () => {
-    const kinds = [...new Set(WORKLOADS.map(({ kind }) => kind))];
-    expect(SUITES).toEqual(expect.arrayContaining(kinds));
+    const kinds = SUITES.filter((name) => WORKLOADS.some(({ kind }) => kind === name));
+    expect([...new Set(WORKLOADS.map(({ kind }) => kind))]).toEqual(kinds);
     for (const kind of kinds) {
       expect(workloadsOfSuite(kind, WORKLOADS)).toEqual(WORKLOADS.filter((workload) => workload.kind === kind));
     }

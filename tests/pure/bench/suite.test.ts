@@ -52,6 +52,14 @@ describe('the suite', () => {
     expect(slow.commandLines.at(-1)).toBe('cpu.integer=20000');
   });
 
+  it('runs a workload that uses up memory always as often as its count says', async () => {
+    const time = new FakeTime();
+    const engine = new FakeEngine('fast', time, { ns: { 'memory.first-touch': 1 } });
+    await suite(time, [engine], { workloads: [workload('memory.first-touch')], roundNs: 20e6 });
+    expect(new Set(engine.commandLines)).toEqual(new Set(['memory.first-touch=2048']));
+    expect(engine.commandLines.length).toBeGreaterThan(1);
+  });
+
   it('gives an emulator that compiles as it goes enough of a workload for that', async () => {
     const time = new FakeTime();
     const cold = { below: 70_000, factor: 40 };

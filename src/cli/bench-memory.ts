@@ -1,0 +1,160 @@
+import type { Engine } from '../bench/engine.js';
+import { MachineEngine } from '../bench/machine-engine.js';
+import { makeBenchResult } from '../bench/make-result.js';
+import { type MemoryColumn, memoryColumns } from '../bench/memory/columns.js';
+import { type Counters, countWorkload } from '../bench/memory/counters.js';
+import { mergeColumns } from '../bench/memory/merge.js';
+import { benchPage } from '../bench/report/page.js';
+import { type BenchEngine, type BenchResult, parseBenchResult } from '../bench/result.js';
+import { runSuite } from '../bench/suite.js';
+import { MEMORY_WORKLOADS, MEMORY_WORKLOADS_MIB } from '../bench/workloads.js';
+import { VmError } from '../errors.js';
+import type { HostKind } from '../host/kind.js';
+import { writeFile } from '../host/write-file.js';
+import { localFlavour } from '../kvm/flavour.js';
+import { native } from '../kvm/native.js';
+import type { MachineOptions } from '../machine/options.js';
+import { abortedBySignal } from './abort-on-signal.js';
+import { BENCH_IMAGE } from './bench-engines.js';
+import { memoryTable } from './bench-memory-table.js';
+import { BenchProgress, progressTarget } from './bench-progress.js';
+import { measureThere } from './bench-there.js';
+import { chooseHost, type HostName } from './choose-host.js';
+import { numberOf } from './image-options.js';
+import { plainOptionsOf } from './pen.js';
+import { describeThisHost, loadNow } from './this-host.js';
+import { version } from './version.js';
+
+export interface BenchMemoryOptions {
+  readonly host: HostName;
+  /** Seconds; on the host vtx those of its clock, which counts instructions. */
+  readonly budget: string;
+  readonly json?: string;
+  readonly html?: string;
+  /** False with --no-text. */
+  readonly text: boolean;
+}
+
+const NS_PER_S = 1e9;
+/** What each software host is started with, for a way of paging each. */
+const PAGINGS: Readonly<Record<HostKind, readonly [two: string | undefined, shadow: string]>> = {
+  svm: [undefined, 'npt=0'],
+  vtx: [undefined, 'ept=0'],
+};
+/** What a host's start, the last launch and the counters may take beyond the budget. */
+const GRACE_S = 120;
+
+/** `vmlaunch bench memory`: what EPT or NPT buys. Returns the exit status. @throws VmError */
+export async function benchMemory(options: BenchMemoryOptions): Promise<number> {
+  const budgetS = numberOf(options.budget, '--budget') ?? 0;
+  const progress = (line: string): void => void process.stderr.write(`vmlaunch: ${line}\n`);
+  const { host, why } = chooseHost(options.host, false);
+  if (options.host === 'auto') progress(`host ${host}: ${why}`);
+  const result = await (host === 'local'
+    ? abortedBySignal((signal) => memoryHere(budgetS, progress, signal))
+    : memoryThere(host, budgetS, progress));
+  if (typeof result === 'number') return result;
+  const { json, html, text } = options;
+  if (json !== undefined) writeFile(json, `${JSON.stringify(result, undefined, 2)}\n`);
+  if (html !== undefined) writeFile(html, benchPage(result));
+  const { isTTY = false, columns = 80 } = process.stdout;
+  if (text) process.stdout.write(memoryTable(result, { ...plainOptionsOf(isTTY, process.env), columns }));
+  return 0;
+}
+
+type Progress = (line: string) => void;
+
+/** On the KVM that is here: two of the columns. */
+async function memoryHere(budgetS: number, progress: Progress, signal: AbortSignal): Promise<BenchResult> {
+  const now = native.monotonicNs;
+  const [date, startNs, before] = [new Date(), now(), loadNow()];
+  const columns = memoryColumns(localFlavour());
+  const result = await measure(columns, budgetS, signal);
+  progress("counting KVM's events");
+  const counted = new Map<string, BenchEngine['counters']>();
+  for (const column of columns) {
+    const cells = result.engines.find(({ name }) => name === column.name)?.cells ?? {};
+    const names = Object.keys(cells).filter((name) => cells[name]?.outcome === 'measured');
+    counted.set(column.name, await countersOf(column, names, signal));
+  }
+  const made = makeBenchResult({
+    version: version(),
+    date,
+    suite: 'memory',
+    host: { ...describeThisHost(), load: { before, after: loadNow() } },
+    budgetS,
+    elapsedS: (now() - startNs) / NS_PER_S,
+    workloads: MEMORY_WORKLOADS,
+    result,
+  });
+  return { ...made, engines: made.engines.map((engine) => ({ ...engine, counters: counted.get(engine.name) })) };
+}
+
+async function measure(columns: readonly MemoryColumn[], budgetS: number, signal: AbortSignal) {
+  const now = native.monotonicNs;
+  using progress = new BenchProgress({ ...progressTarget(), now, budgetS });
+  return await runSuite({
+    engines: columns.map(memoryEngine),
+    workloads: MEMORY_WORKLOADS,
+    budgetS,
+    now,
+    signal,
+    progress: (step) => progress.take(step),
+  });
+}
+
+const machineOf = ({ hugePages }: MemoryColumn, commandLine: string): MachineOptions => ({
+  image: BENCH_IMAGE,
+  memory: `${MEMORY_WORKLOADS_MIB}M`,
+  commandLine,
+  hugePages,
+});
+
+function memoryEngine(column: MemoryColumn): Engine {
+  const { name, missing } = column;
+  const machine = new MachineEngine(`vmlaunch ${version()}`, (start) => {
+    if (start.guest !== 'bench') throw new VmError('BUG', `${start.guest} is started to measure memory`);
+    return machineOf(column, start.commandLine);
+  });
+  return {
+    name,
+    probe: () => (missing === undefined ? machine.probe() : Promise.resolve({ missing })),
+    refusalOf: () => undefined,
+    launch: (start, signal) => machine.launch(start, signal),
+  };
+}
+
+async function countersOf(
+  column: MemoryColumn,
+  workloads: readonly string[],
+  signal: AbortSignal,
+): Promise<BenchEngine['counters']> {
+  const all: Record<string, Counters> = {};
+  for (const name of workloads) {
+    const counters = await countWorkload(name, (commandLine) => machineOf(column, commandLine), signal);
+    if (counters !== undefined) all[name] = counters;
+  }
+  return Object.keys(all).length === 0 ? undefined : all;
+}
+
+/** In two software hosts of the kind, one after the other, each with half of the time. */
+async function memoryThere(kind: HostKind, budgetS: number, progress: Progress): Promise<BenchResult | number> {
+  let result: BenchResult | undefined;
+  for (const kvmArgs of PAGINGS[kind]) {
+    progress(`a host ${kind} ${kvmArgs === undefined ? 'as it is' : `with ${kvmArgs}`}`);
+    const half = budgetS / 2;
+    const text = await measureThere({
+      kind,
+      argv: ['bench', 'memory', '--no-text', '--budget', `${half}`],
+      kvmArgs,
+      // On vtx its seconds are counted in instructions.
+      ...(kind === 'svm' && { timeoutS: half + GRACE_S }),
+      progress,
+    });
+    if (typeof text === 'number') return text;
+    const measured = parseBenchResult(text, 'what the nested host wrote');
+    result = result === undefined ? measured : mergeColumns(result, measured);
+  }
+  if (result === undefined) throw new VmError('BUG', `no way of paging is known of a host ${kind}`);
+  return result;
+}
