@@ -27,7 +27,7 @@ import { version } from './version.js';
 
 export interface BenchMemoryOptions {
   readonly host: HostName;
-  /** Seconds; on the host vtx those of its clock, which counts instructions. */
+  /** Seconds, for each host; on the host vtx those of its clock, which counts instructions. */
   readonly budget: string;
   readonly json?: string;
   readonly html?: string;
@@ -36,11 +36,8 @@ export interface BenchMemoryOptions {
 }
 
 const NS_PER_S = 1e9;
-/** What each software host is started with, for a way of paging each. */
-const PAGINGS: Readonly<Record<HostKind, readonly [two: string | undefined, shadow: string]>> = {
-  svm: [undefined, 'npt=0'],
-  vtx: [undefined, 'ept=0'],
-};
+/** With which a software host's KVM has shadow paging. */
+const SHADOW: Readonly<Record<HostKind, string>> = { svm: 'npt=0', vtx: 'ept=0' };
 /** What a host's start, the last launch and the counters may take beyond the budget. */
 const GRACE_S = 120;
 
@@ -137,24 +134,22 @@ async function countersOf(
   return Object.keys(all).length === 0 ? undefined : all;
 }
 
-/** In two software hosts of the kind, one after the other, each with half of the time. */
+/** In two software hosts of the kind, one after the other. */
 async function memoryThere(kind: HostKind, budgetS: number, progress: Progress): Promise<BenchResult | number> {
-  let result: BenchResult | undefined;
-  for (const kvmArgs of PAGINGS[kind]) {
+  const measureIn = async (kvmArgs?: string): Promise<BenchResult | number> => {
     progress(`a host ${kind} ${kvmArgs === undefined ? 'as it is' : `with ${kvmArgs}`}`);
-    const half = budgetS / 2;
-    const text = await measureThere({
+    const written = await measureThere({
       kind,
-      argv: ['bench', 'memory', '--no-text', '--budget', `${half}`],
+      argv: ['bench', 'memory', '--no-text', '--budget', `${budgetS}`],
       kvmArgs,
       // On vtx its seconds are counted in instructions.
-      ...(kind === 'svm' && { timeoutS: half + GRACE_S }),
+      ...(kind === 'svm' && { timeoutS: budgetS + GRACE_S }),
       progress,
     });
-    if (typeof text === 'number') return text;
-    const measured = parseBenchResult(text, 'what the nested host wrote');
-    result = result === undefined ? measured : mergeColumns(result, measured);
-  }
-  if (result === undefined) throw new VmError('BUG', `no way of paging is known of a host ${kind}`);
-  return result;
+    return typeof written === 'string' ? parseBenchResult(written, 'what the nested host wrote') : written;
+  };
+  const twoLevels = await measureIn();
+  if (typeof twoLevels === 'number') return twoLevels;
+  const shadow = await measureIn(SHADOW[kind]);
+  return typeof shadow === 'number' ? shadow : mergeColumns(twoLevels, shadow);
 }

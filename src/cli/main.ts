@@ -178,7 +178,7 @@ function commands(done: (status: number) => void): Command {
   bench
     .command('memory')
     .description('what EPT or NPT buys: touching memory with it and with shadow paging, and 4 KiB or 2 MiB behind it')
-    .option('--budget <seconds>', 'what the rounds may take', '30')
+    .option('--budget <seconds>', 'what the rounds may take, in each host', '30')
     .option('--json <file>', 'write all samples as JSON')
     .option('--html <file>', 'write it as a page, with charts')
     .option('--no-text', 'print no table')
