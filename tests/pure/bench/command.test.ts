@@ -76,3 +76,10 @@ describe('vmlaunch bench startup', () => {
     expect(status).toBe(4);
   });
 });
+
+describe('vmlaunch bench memory', () => {
+  it('refuses a budget that is no number in one line, before any host', () => {
+    const { status, stdout, stderr } = bench('memory', '--budget', 'x', '--host', 'svm');
+    expect([status, stdout, stderr]).toEqual([2, '', 'vmlaunch: --budget x is no number.\n']);
+  });
+});
