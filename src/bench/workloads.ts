@@ -201,29 +201,29 @@ const SERIAL: readonly Row[] = [
   ],
 ];
 
-const RE_TOUCH_PAGES = 4096;
+const RE_TOUCH_PAGES = 1024;
 const STRIDE_PAGES = 8192;
 const CHURN_FRAMES = 64;
 
 const FIRST_TOUCH = 'memory.first-touch';
 const MEMORY: readonly Row[] = [
-  ['first-touch', 'writes to a page of 4 KiB that nobody has touched in this machine', 2048, numbers],
+  ['first-touch', 'writes to a page of 4 KiB that nobody has touched yet', 2048, numbers],
   [
     're-touch',
-    'reads a word of each of 4096 pages in order, which the guest maps by large pages',
-    20_000,
+    'reads one of 1024 pages that were touched before, in order',
+    50_000,
     (count) => mixAll(count, (i) => (i % RE_TOUCH_PAGES) * 7),
   ],
   [
     'stride',
-    'reads a word of 8192 pages of 4 KiB out of order: more than a TLB holds',
-    20_000,
+    'reads one of 8192 pages out of order: more than a TLB holds',
+    50_000,
     inOrder(STRIDE_PAGES, 1229, 677, (page) => page * 7),
   ],
   [
     'churn',
     "changes an entry of the guest's page table, INVLPG, and an access",
-    500,
+    2000,
     (count) => mixAll(count, (i) => (i % CHURN_FRAMES) * 7),
   ],
 ];

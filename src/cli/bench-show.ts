@@ -14,13 +14,21 @@ export interface BenchShowOptions {
   readonly text: boolean;
 }
 
-/** Writes a result to the files that were asked for, and prints it. @throws VmError FILE_UNREADABLE */
-export function showBench(result: BenchResult, { json, html, markdown, text }: BenchShowOptions): void {
+/**
+ * Writes a result to the files that were asked for, and prints it.
+ * @param table what is printed
+ * @throws VmError FILE_UNREADABLE
+ */
+export function showBench(
+  result: BenchResult,
+  { json, html, markdown, text }: BenchShowOptions,
+  table = benchTable,
+): void {
   if (json !== undefined) writeFile(json, `${JSON.stringify(result, null, 2)}\n`);
   if (html !== undefined) writeFile(html, benchPage(result));
   if (typeof markdown === 'string') writeFile(markdown, benchMarkdown(result));
   if (!text) return;
   const { isTTY = false, columns = 80 } = process.stdout;
   const plain = plainOptionsOf(isTTY, process.env);
-  process.stdout.write(markdown === true ? benchMarkdown(result) : benchTable(result, { ...plain, columns }));
+  process.stdout.write(markdown === true ? benchMarkdown(result) : table(result, { ...plain, columns }));
 }

@@ -181,6 +181,7 @@ function commands(done: (status: number) => void): Command {
     .option('--budget <seconds>', 'what the rounds may take, in each host', '30')
     .option('--json <file>', 'write all samples as JSON')
     .option('--html <file>', 'write it as a page, with charts')
+    .option('--markdown [file]', 'write tables for a README; without a file on standard output, in place of the table')
     .option('--no-text', 'print no table')
     .addOption(
       host('where to measure: a KVM here has one of the two ways of paging, a software host is started for each'),

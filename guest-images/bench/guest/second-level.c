@@ -14,7 +14,7 @@
 #define LARGE_PAGE (2 * MIB) /* that a host may have behind a guest's memory */
 #define TABLES (16 * MIB)
 #define AGAIN (24 * MIB)
-#define AGAIN_PAGES 4096u
+#define AGAIN_PAGES 1024u /* that a TLB holds */
 #define STRIDE_FRAMES (64 * MIB)
 #define STRIDE_PAGES 8192u /* more than any TLB holds */
 #define FRESH (96 * MIB)

@@ -14,15 +14,19 @@ const BACKINGS = [
   { size: '2 MiB', hugePages: 'transparent' },
 ] as const;
 const SHADOW = 'shadow';
+const NO_LARGE = "this host's kernel gives no transparent huge pages";
 
-/** All four, in the order of the table: a module of KVM has one of the two ways from when it is loaded on. */
-export function memoryColumns(kvm: Pick<LocalFlavour, 'flavour' | 'parameters'>): MemoryColumn[] {
+/**
+ * All four, in the order of the table: a module of KVM has one of the two ways from when it is loaded on.
+ * @param isLargeHad whether the host gives transparent huge pages
+ */
+export function memoryColumns(kvm: Pick<LocalFlavour, 'flavour' | 'parameters'>, isLargeHad: boolean): MemoryColumn[] {
   const twoLevels = kvm.flavour === 'kvm_amd' ? 'NPT' : 'EPT';
   return [twoLevels, SHADOW].flatMap((paging) =>
     BACKINGS.map(({ size, hugePages }) => ({
       name: `${paging} ${size}`,
       hugePages,
-      missing: whyMissing(paging, twoLevels, kvm),
+      missing: whyMissing(paging, twoLevels, kvm) ?? (hugePages === 'none' || isLargeHad ? undefined : NO_LARGE),
     })),
   );
 }

@@ -17,6 +17,8 @@ export const PAGES = ['pages_4k', 'pages_2m'] as const;
 const COUNT = 1024;
 /** The guest runs a workload half as often before it is measured (guest-images/bench/run.c). */
 const ITERATIONS = COUNT + COUNT / 2;
+/** A guest that has not ended by then hangs. */
+const TIMEOUT_S = 60;
 
 /**
  * @param machineOf the benchmark's guest with a command line
@@ -34,7 +36,10 @@ export async function countWorkload(
   return fewer === undefined || more === undefined ? undefined : perIteration(fewer, more, ITERATIONS);
 }
 
-/** @param iterations that are in `more`, and not in `fewer`; counters that this KVM does not have are left out */
+/**
+ * Never less than none: start and end may make some more exits of their own where there are fewer iterations.
+ * @param iterations that are in `more`, and not in `fewer`; counters that this KVM does not have are left out
+ */
 export function perIteration(fewer: Counters, more: Counters, iterations: number): Counters {
   const pick = (names: readonly string[], share: (name: string, value: number) => number): [string, number][] =>
     names.flatMap((name) => {
@@ -42,14 +47,14 @@ export function perIteration(fewer: Counters, more: Counters, iterations: number
       return value === undefined ? [] : [[name, share(name, value)]];
     });
   return Object.fromEntries([
-    ...pick(EVENTS, (name, value) => (value - (fewer[name] ?? 0)) / iterations),
+    ...pick(EVENTS, (name, value) => Math.max(value - (fewer[name] ?? 0), 0) / iterations),
     ...pick(PAGES, (_name, value) => value),
   ]);
 }
 
 async function countersOf(options: MachineOptions, signal: AbortSignal): Promise<Counters | undefined> {
   signal.throwIfAborted();
-  await using machine = await Machine.create(options);
+  await using machine = await Machine.create({ ...options, timeoutS: TIMEOUT_S });
   const stop = (): void => void machine.stop();
   signal.addEventListener('abort', stop, { once: true });
   machine.output.resume();

@@ -1,5 +1,6 @@
 /** A suite's result for a README: tables of GitHub's Markdown, a workload in each row and an engine in each column. */
 import { visible } from '../../trace/html/escape.js';
+import { COUNTERS, COUNTERS_TITLE, counterRows } from '../memory/counter-table.js';
 import type { BenchResult } from '../result.js';
 import { checkClocks } from './clocks.js';
 import { type Figure, figuresOf, type Group, meansOf, placeOf, type Row } from './figures.js';
@@ -14,6 +15,7 @@ export function benchMarkdown(result: BenchResult): string {
   const parts = [
     facts.map(([what, value]) => `- ${what}: ${escaped(value)}`),
     ...groups.map((group) => groupLines(group, result)),
+    ...counterLines(result),
     ['The median of an iteration, half of its 95 % interval, and its multiple of the reference’s, which is bold.'],
     ...(off.length === 0
       ? []
@@ -38,6 +40,16 @@ function groupLines(group: Group, { engines, unit }: BenchResult): string[] {
   };
   const head = [tableLine([title, ...names.map(escaped)]), tableLine(['---', ...names.map(() => '---:')])];
   return [...head, ...rows.map(row), ...meanLines(group, names)];
+}
+
+/** Of `vmlaunch bench memory` alone. */
+function counterLines(result: BenchResult): string[][] {
+  const rows = counterRows(result);
+  if (rows.length === 0) return [];
+  const names = ['workload', 'column', ...COUNTERS];
+  const head = [tableLine(names.map(escaped)), tableLine(names.map((_, at) => (at < 2 ? '---' : '---:')))];
+  const lines = rows.map(({ workload, engine, values }) => tableLine([`\`${workload}\``, escaped(engine), ...values]));
+  return [[`${COUNTERS_TITLE}:`], [...head, ...lines]];
 }
 
 function meanLines(group: Group, names: readonly string[]): string[] {

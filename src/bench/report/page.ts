@@ -1,6 +1,8 @@
 import { htmlDocument } from '../../trace/html/document.js';
 import { type Html, html } from '../../trace/html/escape.js';
 import { table } from '../../trace/html/tables.js';
+import { COUNTERS, COUNTERS_TITLE, counterRows } from '../memory/counter-table.js';
+import { memoryWords } from '../memory/words.js';
 import type { BenchEngine, BenchResult } from '../result.js';
 import { type ChartOptions, chart, legendMark, markDefinitions } from './chart.js';
 import { checkClocks } from './clocks.js';
@@ -43,6 +45,7 @@ ${methodWords(result)}${clockWarnings(result)}<ul class="engines">${engines.map(
 ${meansTable(figures.groups, engines)}
 ${figures.groups.map((group) => chart(`chart-${group.kind}`, group, options))}
 ${figures.groups.map((group) => figuresTable(group, result, figures))}
+${result.suite === 'memory' ? memorySections(result) : ''}
 ${clockTable(result)}
 ${table('mitigations', 'Mitigations', ['vulnerability', 'what the kernel does'], Object.entries(host.mitigations))}
 </main>
@@ -55,6 +58,18 @@ function methodWords({ rounds, unit, suite }: BenchResult): Html {
       ? 'Each way of paging ran the same guest; those of one host'
       : 'Every engine ran the same guest, and “native” the same loops as a program of Linux; they';
   return html`<p class="method">${who} took turns in ${rounds} ${rounds === 1 ? 'round' : 'rounds'}. A figure is the median of an iteration${unit === 'ns' ? '' : ', counted in instructions'}. The bar behind a mark is its 95 % bootstrap interval: where none is seen, it is narrower than the mark. “1.27×” is how many times the reference’s time: that of kvm where it has one, else of native, else of the first.</p>\n`;
+}
+
+/** What `vmlaunch bench memory` has beside its figures. */
+function memorySections(result: BenchResult): Html {
+  const rows = counterRows(result).map(({ workload, engine, values }) => [
+    html`<code>${workload}</code>`,
+    engine,
+    ...values,
+  ]);
+  return html`${table('counters', COUNTERS_TITLE, ['workload', 'column', ...COUNTERS], rows)}
+<section aria-labelledby="shows"><h2 id="shows">What it shows</h2>
+${memoryWords(result).map((words) => html`<p class="method">${words}</p>\n`)}</section>`;
 }
 
 function clockWarnings(result: BenchResult): Html[] {

@@ -33,7 +33,7 @@ describe('the checksums', () => {
     ['exits.mmio-write', numbers],
     ['exits.ioeventfd', numbers],
     ['memory.first-touch', numbers],
-    ['memory.re-touch', (count: number) => mixed(count, (i) => (i % 4096) * 7)],
+    ['memory.re-touch', (count: number) => mixed(count, (i) => (i % 1024) * 7)],
     ['memory.stride', (count: number) => mixed(count, (i) => (STRIDE[i] ?? 0) * 7)],
     ['memory.churn', (count: number) => mixed(count, (i) => (i % 64) * 7)],
     ['serial.bytes', (count: number) => mixed(count, (i) => serialBytes(count).charCodeAt(i))],

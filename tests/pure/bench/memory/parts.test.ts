@@ -6,18 +6,19 @@ import { parseBenchResult } from '../../../../src/bench/result.js';
 import { memoryResult } from './made-up.js';
 
 const COLUMNS = ['EPT 4 KiB', 'EPT 2 MiB', 'shadow 4 KiB', 'shadow 2 MiB'];
-const missing = (kvm: Parameters<typeof memoryColumns>[0]) => memoryColumns(kvm).map((column) => column.missing);
+const missing = (kvm: Parameters<typeof memoryColumns>[0], isLargeHad = true) =>
+  memoryColumns(kvm, isLargeHad).map((column) => column.missing);
 
 describe('the columns of bench memory', () => {
   it('are two ways of paging with two sizes of page each', () => {
     const kvm = { flavour: 'kvm_intel', parameters: { ept: 'Y' } } as const;
-    expect(memoryColumns(kvm).map(({ name, hugePages }) => [name, hugePages])).toEqual([
+    expect(memoryColumns(kvm, true).map(({ name, hugePages }) => [name, hugePages])).toEqual([
       ['EPT 4 KiB', 'none'],
       ['EPT 2 MiB', 'transparent'],
       ['shadow 4 KiB', 'none'],
       ['shadow 2 MiB', 'transparent'],
     ]);
-    expect(memoryColumns({ flavour: 'kvm_amd', parameters: { npt: 'Y' } })[1]?.name).toBe('NPT 2 MiB');
+    expect(memoryColumns({ flavour: 'kvm_amd', parameters: { npt: 'Y' } }, true)[1]?.name).toBe('NPT 2 MiB');
   });
 
   it.each([
@@ -33,6 +34,17 @@ describe('the columns of bench memory', () => {
     const expected = COLUMNS.map((_, at) => (columns.some((column) => column === at) ? why : undefined));
     expect(missing({ flavour, parameters })).toEqual(expected);
   });
+
+  it('that have 2 MiB say where the host gives none', () => {
+    const none = "this host's kernel gives no transparent huge pages";
+    const loaded = 'kvm_intel was loaded with ept=1, and has this with ept=0';
+    expect(missing({ flavour: 'kvm_intel', parameters: { ept: 'Y' } }, false)).toEqual([
+      undefined,
+      none,
+      loaded,
+      loaded,
+    ]);
+  });
 });
 
 describe("KVM's counters", () => {
@@ -40,6 +52,7 @@ describe("KVM's counters", () => {
     const fewer = { exits: 700, pf_taken: 1600, pages_4k: 1500, pages_2m: 1, tlb_flush: 3 };
     const more = { exits: 703, pf_taken: 3136, pages_4k: 3036, pages_2m: 2, tlb_flush: 9 };
     expect(perIteration(fewer, more, 1536)).toEqual({ exits: 3 / 1536, pf_taken: 1, pages_4k: 3036, pages_2m: 2 });
+    expect(perIteration({ exits: 703 }, { exits: 700 }, 1536)).toEqual({ exits: 0 });
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { benchMarkdown } from '../../../../src/bench/report/markdown.js';
 import { benchPage } from '../../../../src/bench/report/page.js';
 import type { BenchResult } from '../../../../src/bench/result.js';
 import { memoryTable } from '../../../../src/cli/bench-memory-table.js';
@@ -27,8 +28,8 @@ describe('the table of bench memory', () => {
     expect(all.slice(at + 1, at + 5)).toEqual([
       '                    exits  pf_taken    invlpg  mmu_pte_write  pages_4k  pages_2m',
       'memory.first-touch',
-      '  EPT 4 KiB          1.00      1.00         –              –      3000         0',
-      '  EPT 2 MiB          1.00      1.00         –              –        40         7',
+      '  EPT 4 KiB         1.002         1         –              –      3000         0',
+      '  EPT 2 MiB         1.002         1         –              –        40         7',
     ]);
     const without = memoryResult();
     const engines = without.engines.map(({ counters: _, ...engine }) => engine);
@@ -47,7 +48,11 @@ describe('the table of bench memory', () => {
     const there = memoryResult(undefined, { host: { kind: 'vtx' }, unit: 'instructions' });
     expect(flowing(there)).toMatch(/counts instructions, which miss no TLB.* of two hosts vtx, one after the other/);
     const engines = here.engines.map((engine) => ({ ...engine, counters: { 'memory.churn': { pages_2m: 0 } } }));
-    expect(flowing({ ...here, engines })).toMatch(/! EPT 2 MiB: KVM mapped .*! shadow 2 MiB: KVM mapped/);
+    const small = { ...here, engines };
+    expect(flowing(small)).toMatch(/! EPT 2 MiB: KVM mapped .*! shadow 2 MiB: KVM mapped/);
+    const pvm = flowing({ ...small, host: { ...small.host, flavour: 'kvm_pvm' } });
+    expect(pvm).toMatch(/figures are the interpreter’s/);
+    expect(pvm).not.toMatch(/KVM mapped/);
   });
 
   it('keeps to 80 columns', () => {
@@ -61,5 +66,28 @@ describe('the page of bench memory', () => {
     expect(page).toContain('<h1>What EPT or NPT buys</h1>');
     expect(page).toContain('Each way of paging ran the same guest');
     expect(page).not.toContain('program of Linux');
+  });
+
+  it("has KVM's counters, and what it shows", () => {
+    const page = benchPage(memoryResult());
+    expect(page).toContain(
+      '<th scope="row"><code>memory.first-touch</code></th><td class="text" data-name="column">EPT 4',
+    );
+    expect(page).toContain('data-name="pf_taken">1</td>');
+    expect(page).toContain('That is what EPT saves.');
+  });
+});
+
+describe('the Markdown of bench memory', () => {
+  it("has KVM's counters in a table of their own", () => {
+    expect(benchMarkdown(memoryResult())).toContain(
+      [
+        "KVM's own counters, for an iteration; the pages are those mapped at the end:",
+        '',
+        '| workload | column | exits | pf\\_taken | invlpg | mmu\\_pte\\_write | pages\\_4k | pages\\_2m |',
+        '| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |',
+        '| `memory.first-touch` | EPT 4 KiB | 1.002 | 1 | – | – | 3000 | 0 |',
+      ].join('\n'),
+    );
   });
 });
