@@ -211,7 +211,7 @@ const MEMORY: readonly Row[] = [
   [
     're-touch',
     'reads one of 1024 pages that were touched before, in order',
-    50_000,
+    200_000,
     (count) => mixAll(count, (i) => (i % RE_TOUCH_PAGES) * 7),
   ],
   [

@@ -16,7 +16,7 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
 it('[svm] vmlaunch bench memory has figures of NPT and shadow paging, and the counters that say why', async () => {
   const [json, html] = ['result.json', 'page.html'].map((name) => path.join(directory, name)) as [string, string];
-  const argv = ['memory', '--host', 'svm', '--budget', '12', '--json', json, '--html', html];
+  const argv = ['memory', '--host', 'svm', '--budget', '16', '--json', json, '--html', html];
   using command = new Run(argv, { command: 'bench' });
   const { status, stdout, stderr } = await command.ended();
   expect(status, stderr).toBe(0);
