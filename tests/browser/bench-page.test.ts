@@ -2,6 +2,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { benchPage } from '../../src/bench/report/page.js';
 import { type MadeUp, madeUpBench } from '../pure/bench/made-up-result.js';
+import { memoryResult } from '../pure/bench/memory/made-up.js';
 import { launchBrowser, OpenPage, type PageOptions, WINDOWS } from './browser.js';
 
 const HOSTILE = '</title></svg><script>alert(1)</script><img src=x onerror=alert(2)>';
@@ -19,10 +20,15 @@ describe('[browser] the page of bench', () => {
   const open = (made: MadeUp = {}, options?: PageOptions) =>
     OpenPage.open(browser, benchPage(madeUpBench(made)), options);
 
-  it.each(WINDOWS)('fits a window of $width dots, $scheme, without a network', async (options) => {
-    await using opened = await open({}, options);
+  const pages = [
+    { name: 'bench', result: madeUpBench() },
+    { name: 'bench-memory', result: memoryResult() },
+  ];
+  const inWindows = pages.flatMap((page) => WINDOWS.map((window) => ({ ...page, ...window })));
+  it.each(inWindows)('$name fits a window of $width dots, $scheme, without a network', async (options) => {
+    await using opened = await OpenPage.open(browser, benchPage(options.result), options);
     expect(await opened.overflow()).toBe(0);
-    expect((await opened.picture(`bench-${options.scheme}-${options.width}`)).length).toBeGreaterThan(20_000);
+    expect((await opened.picture(`${options.name}-${options.scheme}-${options.width}`)).length).toBeGreaterThan(20_000);
     expect(opened.requests.filter((url) => !url.startsWith('file:'))).toEqual([]);
     expect(opened.complaints).toEqual([]);
     expect(await opened.page.evaluate<string[]>(CUT_LABELS)).toEqual([]);

@@ -60,6 +60,23 @@ describe('the suite', () => {
     expect(engine.commandLines.length).toBeGreaterThan(1);
   });
 
+  it('runs once more what took too little time to be seen, though its time is over', async () => {
+    const time = new FakeTime();
+    const cold = { below: workload('cpu.integer').firstCount + 1, factor: 0 };
+    const engine = new FakeEngine('fast', time, {
+      ns: { 'cpu.integer': 7, 'memory.re-touch': 3 },
+      startNs: 20e9,
+      cold,
+    });
+    const { engines } = await suite(time, [engine], {
+      workloads: ['cpu.integer', 'memory.re-touch'].map(workload),
+    });
+    expect(engine.commandLines).toHaveLength(2);
+    expect(engine.commandLines[1]).toMatch(/^cpu\.integer=\d+$/);
+    expect(engines[0]?.cells['cpu.integer']).toMatchObject({ outcome: 'measured', ns: 7 });
+    expect(engines[0]?.cells['memory.re-touch']).toMatchObject({ outcome: 'measured', ns: 3 });
+  });
+
   it('gives an emulator that compiles as it goes enough of a workload for that', async () => {
     const time = new FakeTime();
     const cold = { below: 70_000, factor: 40 };
