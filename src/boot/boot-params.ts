@@ -33,6 +33,15 @@ const TEXT_MODE = { mode: 3, columns: 80, lines: 25, points: 16 } as const;
 const EGA_BX_COLOUR_256K = 0x0003;
 const VIDEO_TYPE_VGAC = 1;
 
+/** A node of the list at setup_data: next u64, type u32, length u32, data (boot.rst; asm/bootparam.h). */
+const SETUP_DATA_BYTES = 16;
+const SETUP_DATA_TYPE = 8;
+const SETUP_DATA_LENGTH = 12;
+/** Linux 6.0 and later; older kernels pass over it. */
+const SETUP_RNG_SEED = 9;
+/** What makes Linux's generator ready: 256 bits. */
+const SEED_BYTES = 32;
+
 const LOADER_UNDEFINED = 0xff;
 const LOADED_HIGH = 1 << 0;
 const COMMAND_LINE_MAX = 0xffff;
@@ -53,7 +62,8 @@ export interface BootParamsOptions {
 }
 
 /**
- * Puts command line, initrd (page-aligned, as high as it may be) and boot_params, and gives the address of the last.
+ * Puts command line, a seed for the kernel's random numbers, initrd (page-aligned, as high as it may be) and boot_params,
+ * and gives the address of the last.
  * @throws VmError OPTION_INVALID, COMMAND_LINE_TOO_LONG, IMAGE_EMPTY (an initrd without a byte), INITRD_TOO_LARGE
  */
 export function putBootParams(layout: Layout, options: BootParamsOptions): number {
@@ -62,9 +72,18 @@ export function putBootParams(layout: Layout, options: BootParamsOptions): numbe
   const bytes = new Uint8Array(BOOT_PARAMS_BYTES);
   const address = layout.putLow('boot_params', bytes, { alignment: PAGE_BYTES });
   const commandLine = layout.putLow('command line', text);
+  const seed = putSeed(layout);
   const initrd = putInitrd(layout, options.initrd, options.initrdMax + 1);
-  fill(bytes, options, layout.ramBytes, commandLine, initrd);
+  fill(bytes, options, layout.ramBytes, { commandLine, seed, initrd });
   return address;
+}
+
+/** Without it the kernel gathers randomness by hashing the times of all that it does, until it has enough. */
+function putSeed(layout: Layout): number {
+  const node = new DataView(new ArrayBuffer(SETUP_DATA_BYTES + SEED_BYTES));
+  node.setUint32(SETUP_DATA_TYPE, SETUP_RNG_SEED, true);
+  node.setUint32(SETUP_DATA_LENGTH, SEED_BYTES, true);
+  return layout.putLow('random seed', new Uint8Array(node.buffer), {}, SETUP_DATA_BYTES);
 }
 
 /** @throws VmError IMAGE_EMPTY, INITRD_TOO_LARGE */
@@ -77,18 +96,25 @@ export function putInitrd(layout: Layout, initrd: Uint8Array | undefined, below?
   return layout.putHigh('initrd', initrd, { ...limit, code: 'INITRD_TOO_LARGE' });
 }
 
+/** Where things went; an address is 0 where there is none. */
+interface Places {
+  readonly commandLine: number;
+  readonly seed: number;
+  readonly initrd: number;
+}
+
 /** Zeroes (a non-zero sentinel would make the kernel distrust it), the header, our own fields. */
-function fill(bytes: Uint8Array, options: BootParamsOptions, ramBytes: number, commandLine: number, initrd: number) {
+function fill(bytes: Uint8Array, options: BootParamsOptions, ramBytes: number, at: Places) {
   const page = new DataView(bytes.buffer);
   fillScreenInfo(page);
   bytes.set(options.header, HEADER_START);
   page.setUint8(HDR.type_of_loader, LOADER_UNDEFINED);
   page.setUint8(HDR.loadflags, page.getUint8(HDR.loadflags) | LOADED_HIGH);
   page.setUint32(HDR.code32_start, options.load, true);
-  page.setUint32(HDR.ramdisk_image, initrd, true);
+  page.setUint32(HDR.ramdisk_image, at.initrd, true);
   page.setUint32(HDR.ramdisk_size, options.initrd?.length ?? 0, true);
-  page.setUint32(HDR.cmd_line_ptr, commandLine, true);
-  setU64(page, HDR.setup_data, 0);
+  page.setUint32(HDR.cmd_line_ptr, at.commandLine, true);
+  setU64(page, HDR.setup_data, at.seed);
   setU64(page, BOOT_PARAMS.acpi_rsdp_addr, options.rsdp ?? 0);
   const map = e820Map(ramBytes);
   page.setUint8(BOOT_PARAMS.e820_entries, map.length);

@@ -77,12 +77,16 @@ export class Layout {
     this.#take(segment);
   }
 
-  /** Puts bytes at the lowest place with room for them. @throws VmError IMAGE_TOO_LARGE, or as `room` says */
-  putLow(what: string, bytes: Uint8Array, room: Room = {}): number {
+  /**
+   * Puts bytes at the lowest place with room for them.
+   * @param randomFrom as `Segment` has it
+   * @throws VmError IMAGE_TOO_LARGE, or as `room` says
+   */
+  putLow(what: string, bytes: Uint8Array, room: Room = {}, randomFrom?: number): number {
     const end = Math.min(room.below ?? Number.POSITIVE_INFINITY, lowRamEnd(this.ramBytes));
     const address = this.#lowest(bytes.length, room.alignment ?? 16, room.from ?? LOWEST, end);
     if (address === undefined) throw this.#noRoom(what, bytes, room);
-    this.#take({ address, bytes, what });
+    this.#take({ address, bytes, what, ...(randomFrom === undefined ? {} : { randomFrom }) });
     return address;
   }
 

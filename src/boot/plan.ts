@@ -10,6 +10,8 @@ export interface Segment {
   readonly bytes: Uint8Array;
   /** Memory it takes, where that is more than `bytes`: what follows them is zero (bss), or the kernel's to work in. */
   readonly memoryBytes?: number;
+  /** From this offset on `bytes` only keep the place: the machine fills it with random bytes, others at each start. */
+  readonly randomFrom?: number;
   /** What it is, for people: "kernel", "initrd", "boot_params", "page tables" … */
   readonly what: string;
 }

@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import { firmwareSegments } from '../boot/firmware.js';
 import type { BootPlan, Firmware } from '../boot/plan.js';
 import { KVM_CAP_NR_MEMSLOTS } from '../kvm/abi/capabilities.js';
@@ -78,5 +79,20 @@ export const usesMuchRam = ({ segments }: BootPlan): boolean =>
 
 /** Copies a plan's segments into guest memory. @throws VmError GUEST_ADDRESS_INVALID where one is outside RAM */
 export function loadSegments(memory: GuestMemory, { segments }: BootPlan): void {
-  for (const { address, bytes } of segments) memory.write(address, bytes);
+  for (const { address, bytes, randomFrom } of segments) {
+    memory.write(address, bytes);
+    if (randomFrom !== undefined) memory.write(address + randomFrom, randomBytes(bytes.length - randomFrom));
+  }
+}
+
+/** The kernel's: those of Node's own generator are the same in every process that goes on from one snapshot. */
+function randomBytes(count: number): Uint8Array {
+  const bytes = new Uint8Array(count);
+  const fd = fs.openSync('/dev/urandom', 'r');
+  try {
+    fs.readSync(fd, bytes);
+    return bytes;
+  } finally {
+    fs.closeSync(fd);
+  }
 }

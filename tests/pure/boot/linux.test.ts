@@ -51,12 +51,21 @@ describe('the plan of a bzImage', () => {
     expect(view.getUint8(HDR.loadflags)).toBe(0x81);
     expect(view.getUint32(HDR.code32_start, true)).toBe(0x1000000);
     expect(view.getUint32(HDR.cmd_line_ptr, true)).toBe(segment(plan, 'command line').address);
-    expect(view.getBigUint64(HDR.setup_data, true)).toBe(0n);
+    expect(view.getBigUint64(HDR.setup_data, true)).toBe(BigInt(segment(plan, 'random seed').address));
     expect(view.getBigUint64(BOOT_PARAMS.acpi_rsdp_addr, true)).toBe(0xe0000n);
     expect(view.getUint32(HDR.ramdisk_image, true)).toBe(0);
     // The sentinel of the image must not come along: the kernel would wipe what we say.
     expect(view.getUint8(0x1ef)).toBe(0);
     expect(Buffer.from(segment(plan, 'command line').bytes).toString()).toBe('console=ttyS0\0');
+  });
+
+  it('gives a place for a random seed, as the last node of the list at setup_data', () => {
+    const { bytes, randomFrom } = segment(planLinux(bzImage(), OPTIONS), 'random seed');
+    const node = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    // Of the kernel's asm/bootparam.h: next, SETUP_RNG_SEED, length.
+    expect([node.getBigUint64(0, true), node.getUint32(8, true), node.getUint32(12, true)]).toEqual([0n, 9, 32]);
+    expect(randomFrom).toBe(16);
+    expect(bytes.length).toBe(48);
   });
 
   it('describes memory on both sides of the hole', () => {
