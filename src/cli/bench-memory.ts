@@ -136,7 +136,6 @@ async function memoryThere(kind: HostKind, budgetS: number, progress: Progress):
       kind,
       argv: ['bench', 'memory', '--no-text', '--budget', `${budgetS}`],
       kvmArgs,
-      transparentHugePages: true,
       timeoutS: (budgetS + GRACE_S) * SECONDS_HERE[kind],
       progress,
     });

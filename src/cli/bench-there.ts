@@ -16,7 +16,6 @@ export interface There {
   readonly files?: readonly HostFile[];
   /** Parameters with which the KVM module is loaded anew: `ept=0`. */
   readonly kvmArgs?: string | undefined;
-  readonly transparentHugePages?: boolean;
   /** Seconds here, from the host's start on. */
   readonly timeoutS?: number;
   /** Where what it prints goes; nowhere by default. */
@@ -32,17 +31,7 @@ const RESULT_INSIDE = '/work/result.json';
  * @throws VmError HOST_FAILED, SETUP_FAILED
  */
 export async function measureThere(there: There): Promise<string | number> {
-  const {
-    kind,
-    argv,
-    env = {},
-    files = [],
-    kvmArgs,
-    transparentHugePages = false,
-    timeoutS,
-    stdout = nowhere(),
-    progress,
-  } = there;
+  const { kind, argv, env = {}, files = [], kvmArgs, timeoutS, stdout = nowhere(), progress } = there;
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'vmlaunch-bench-'));
   const outside = path.join(directory, 'result.json');
   try {
@@ -54,7 +43,6 @@ export async function measureThere(there: There): Promise<string | number> {
       download: [{ inside: RESULT_INSIDE, outside }],
       clock: 'fixed',
       ...(kvmArgs !== undefined && { kvmArgs }),
-      transparentHugePages,
       ...(timeoutS !== undefined && { timeoutS }),
       stdin: await noInput(),
       stdout,

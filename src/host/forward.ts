@@ -21,7 +21,6 @@ export interface ForwardOptions {
   readonly timeoutS?: number;
   readonly clock: HostClock;
   readonly kvmArgs?: string;
-  readonly transparentHugePages?: boolean;
   readonly stdin: Readable;
   readonly stdout: Writable;
   readonly stderr: Writable;
@@ -62,14 +61,13 @@ export async function runInHost(options: ForwardOptions): Promise<number> {
 }
 
 async function runIn(prepared: PreparedHost, options: ForwardOptions, interruption: Interruption): Promise<number> {
-  const { argv, env = {}, upload, download, clock, kvmArgs, transparentHugePages = false, stdout, stderr } = options;
+  const { argv, env = {}, upload, download, clock, kvmArgs, stdout, stderr } = options;
   const input = wholeInput(options.stdin) ?? options.stdin;
   const { abort } = interruption;
   await using host = await Host.start(prepared, {
     setClock: clock,
     abort,
     ...(kvmArgs === undefined ? {} : { kvmArgs }),
-    transparentHugePages,
   });
   interruption.hostIsThere(host);
   await host.putFiles(upload);

@@ -33,8 +33,6 @@ export interface HostOptions {
   readonly memoryMib?: number;
   /** Loads kvm_amd or kvm_intel again with these parameters: `ept=0`. The kernel ignores names it does not know. */
   readonly kvmArgs?: string;
-  /** Gives pages of 2 MiB to who asks for them: in a host as small as vtx the kernel does not by itself. */
-  readonly transparentHugePages?: boolean;
   readonly setClock?: HostClock;
   /** Kills the host where it is aborted, also while it starts. */
   readonly abort?: AbortSignal | undefined;
@@ -59,8 +57,6 @@ interface Request {
   readonly onOutput: (type: 'O' | 'E', bytes: Buffer) => void;
   feed?: InputFeed;
 }
-
-const GIVE_HUGE_PAGES = 'cd /sys/kernel/mm/transparent_hugepage && echo madvise > enabled && echo madvise > defrag';
 
 /** A running nested host. Requests are done one after another; commands in it are root's. */
 export class Host {
@@ -94,7 +90,6 @@ export class Host {
       cpus = 1,
       memoryMib = DEFAULT_MEMORY_MIB[kind],
       kvmArgs = '',
-      transparentHugePages = false,
       setClock = 'fixed',
       abort,
     } = options;
@@ -108,7 +103,6 @@ export class Host {
       if (cold) await host.putFiles(projectFiles());
       if (setClock === 'now') await host.#setClock();
       if (kvmArgs.trim() !== '') await host.#reloadKvm(kind, kvmArgs.trim());
-      if (transparentHugePages) await host.#shell(GIVE_HUGE_PAGES);
     } catch (error) {
       await host.close();
       throw error;
@@ -214,11 +208,8 @@ export class Host {
   async #reloadKvm(kind: HostKind, parameters: string): Promise<void> {
     const { name, file } = KVM_MODULE[kind];
     const quoted = parameters.split(/\s+/).map((word) => `'${word.replaceAll("'", "'\\''")}'`);
-    await this.#shell(`rmmod ${name} && insmod /modules/${file}.ko ${quoted.join(' ')}`);
-  }
-
-  async #shell(command: string): Promise<void> {
-    await this.#ask('R', Uint8Array.of(FLAG_INPUT_FOLLOWS), Buffer.from(command));
+    const load = `rmmod ${name} && insmod /modules/${file}.ko ${quoted.join(' ')}`;
+    await this.#ask('R', Uint8Array.of(FLAG_INPUT_FOLLOWS), Buffer.from(load));
   }
 
   /** A request whose output is its answer; any status but 0 is a failure. */
