@@ -298,7 +298,7 @@ describe('state', () => {
     write(IER, IER_RDI | IER_THRI);
     arrives('a');
     const copy = uartState.make();
-    const { fifo, ...scalars } = state;
+    const { fifo, ...scalars } = uartState.valuesOf(state);
     Object.assign(copy, scalars);
     copy.fifo.set(fifo);
     const line = new RecordedLine();

@@ -14,7 +14,7 @@ describe('a struct in shared memory', () => {
     state.when = 5.5;
     state.fifo.fill(0x66);
     state.last = 0x77;
-    expect({ ...state, fifo: [...state.fifo] }).toEqual({
+    expect({ ...sample.valuesOf(state), fifo: [...state.fifo] }).toEqual({
       tag: 0x11,
       count: 0x2222,
       flags: 0x33333333,
@@ -66,7 +66,7 @@ describe('a struct in shared memory', () => {
 
   it('starts zeroed', () => {
     const state = sample.make();
-    expect({ ...state, fifo: [...state.fifo] }).toEqual({
+    expect({ ...sample.valuesOf(state), fifo: [...state.fifo] }).toEqual({
       tag: 0,
       count: 0,
       flags: 0,
