@@ -1,4 +1,4 @@
-import { CR0_PG, CR4_PAE, CR4_PSE, EFER_LMA, EFER_LME, EFER_NXE } from '../../dist/kvm/x86.js';
+import { CR0_PG, CR4_LA57, CR4_PAE, CR4_PSE, EFER_LMA, EFER_LME, EFER_NXE } from '../../dist/kvm/x86.js';
 import { P, type PagingState, PS, pagingOf, XD } from '../../dist/memory/paging.js';
 
 /** Random numbers that are the same in each run. */
@@ -30,15 +30,22 @@ export class Random {
   }
 }
 
-export const TABLE_MODES = ['32-bit', '32-bit without PSE', 'PAE', '4-level'] as const;
+export const TABLE_MODES = ['32-bit', '32-bit without PSE', 'PAE', '4-level', '5-level'] as const;
 export type TableMode = (typeof TABLE_MODES)[number];
 
 /** The control registers of a mode; the first table is at `base`. */
 export function registersOf(mode: TableMode, base: number): Pick<PagingState, 'cr0' | 'cr3' | 'cr4' | 'efer'> {
-  const cr4 = mode === '32-bit without PSE' ? 0n : mode === '32-bit' ? CR4_PSE : CR4_PAE;
-  const efer = mode === '4-level' ? EFER_LME | EFER_LMA | EFER_NXE : mode === 'PAE' ? EFER_NXE : 0n;
-  return { cr0: CR0_PG, cr3: BigInt(base), cr4, efer };
+  return { cr0: CR0_PG, cr3: BigInt(base), ...FLAGS[mode] };
 }
+
+const LONG_MODE = EFER_LME | EFER_LMA | EFER_NXE;
+const FLAGS: Readonly<Record<TableMode, Pick<PagingState, 'cr4' | 'efer'>>> = {
+  '32-bit': { cr4: CR4_PSE, efer: 0n },
+  '32-bit without PSE': { cr4: 0n, efer: 0n },
+  PAE: { cr4: CR4_PAE, efer: EFER_NXE },
+  '4-level': { cr4: CR4_PAE, efer: LONG_MODE },
+  '5-level': { cr4: CR4_PAE | CR4_LA57, efer: LONG_MODE },
+};
 
 export interface Place {
   readonly start: number;
@@ -95,7 +102,8 @@ export function fillTables(bytes: Uint8Array, options: RandomTableOptions): void
 }
 
 /** A linear address of this mode; most are canonical. */
-export function randomLinear(random: Random, { efer }: PagingState): bigint {
+export function randomLinear(random: Random, { cr4, efer }: PagingState): bigint {
   if ((efer & EFER_LMA) === 0n) return random.bits(32);
-  return BigInt.asUintN(64, BigInt.asIntN(48, random.bits(48)));
+  const width = (cr4 & CR4_LA57) === 0n ? 48 : 57;
+  return BigInt.asUintN(64, BigInt.asIntN(width, random.bits(width)));
 }

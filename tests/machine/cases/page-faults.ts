@@ -9,6 +9,7 @@ import { P, type PagingState, RW, US } from '../../../dist/memory/paging.js';
 import { type WalkStep, walkPageTables } from '../../../dist/memory/walk.js';
 import { AccessGuest } from '../access-guest.js';
 import type { Case, CaseContext } from '../case.js';
+import { isLong, isRefused } from '../five-level.js';
 import type { Flavour } from '../flavour.js';
 import { fillTables, Random, randomLinear, registersOf, TABLE_MODES, type TableMode } from '../random-tables.js';
 
@@ -27,7 +28,8 @@ function featuresOf(vcpu: Vcpu): { readonly smep: boolean; readonly smap: boolea
   return { smep: (ebx & (1 << 7)) !== 0, smap: (ebx & (1 << 20)) !== 0 };
 }
 
-function tryAll(mode: TableMode, vcpu: Vcpu, memory: GuestMemory, { log, flavour }: CaseContext): void {
+function tryAll(mode: TableMode, vcpu: Vcpu, memory: GuestMemory, { log, flavour, module }: CaseContext): void {
+  if (isRefused(mode, vcpu, module)) return;
   const random = new Random(0x9e3779b9);
   const sregs = vcpu.getSregs();
   const registers = registersOf(mode, TABLES.start);
@@ -53,7 +55,7 @@ function tryAll(mode: TableMode, vcpu: Vcpu, memory: GuestMemory, { log, flavour
       ...base,
       cr0: base.cr0 | flip(CR0_WP),
       cr4: base.cr4 | flip(CR4_SMEP, smep) | flip(CR4_SMAP, smap),
-      efer: (base.efer & ~EFER_NXE) | flip(EFER_NXE, mode === 'PAE' || mode === '4-level'),
+      efer: (base.efer & ~EFER_NXE) | flip(EFER_NXE, mode === 'PAE' || isLong(mode)),
     };
     const user = random.chance(50);
     guest.enter(sregs, state, user);
@@ -65,7 +67,7 @@ function tryAll(mode: TableMode, vcpu: Vcpu, memory: GuestMemory, { log, flavour
   }
   log(`${mode}: ${JSON.stringify(seen)}`);
   const wanted = ['accessed', 'not-present', 'supervisor-page', 'read-only'];
-  if (mode === 'PAE' || mode === '4-level') wanted.push('execute-disable', 'reserved-bit');
+  if (mode === 'PAE' || isLong(mode)) wanted.push('execute-disable', 'reserved-bit');
   if (smep) wanted.push('smep');
   if (smap) wanted.push('smap');
   for (const one of wanted) assert.ok(seen[one], `${mode}: no ${one}: ${JSON.stringify(seen)}`);
@@ -126,7 +128,7 @@ export const cases: readonly Case[] = [
       flavours: ['svm', 'vtx'],
       timeoutS: 120,
       async run(context) {
-        const start = mode === '4-level' ? 'long' : 'protected';
+        const start = isLong(mode) ? 'long' : 'protected';
         withFlatGuest(start, [0xf4], (vcpu, memory) => tryAll(mode, vcpu, memory, context));
       },
     }),
