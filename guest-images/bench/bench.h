@@ -23,6 +23,12 @@ static inline uint32_t mix(uint32_t checksum, uint32_t value) { return checksum 
 /* Pseudo-random numbers, the better ones in the upper bits (Numerical Recipes, 2nd edition, 7.1). */
 static inline uint32_t next_random(uint32_t x) { return x * 1664525 + 1013904223; }
 
+/*
+ * The page after this one, in an order that visits each of `pages`, a power of two, before one comes again: a linear
+ * congruential sequence of full period (Knuth, The Art of Computer Programming 2, 3.2.1.2, theorem A).
+ */
+static inline uint32_t next_in_order(uint32_t page, uint32_t pages) { return (page * 1229u + 677u) % pages; }
+
 /* For all that a compiler must not think away: it takes the variable for used and changed. */
 #define KEEP(variable) asm volatile("" : "+r"(variable))
 

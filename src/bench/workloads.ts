@@ -139,6 +139,9 @@ function inOrder(places: number, factor: number, step: number, valueAt: (place: 
   };
 }
 
+/** `next_in_order` of guest-images/bench/bench.h, over pages that have their number times 7. */
+const inPageOrder = (pages: number) => inOrder(pages, 1229, 677, (page) => page * 7);
+
 const LINE_END = 0x0a;
 const LINE_LENGTH = 64;
 
@@ -183,7 +186,7 @@ const PROCESSOR: readonly Row[] = [
   ['pointer-chase', 'follows pointers through 4 MiB, out of order', 20_000, inOrder(LINES, 40501, 24989, lineOffset)],
   ['self-modifying', 'changes an instruction, and runs it', 1000, numbers],
   ['page-faults', 'touches a page that is not there, and the handler maps it', 500, numbers],
-  ['tlb-misses', 'reads a word of 4096 pages out of order', 20_000, inOrder(TLB_PAGES, 1229, 677, (page) => page * 7)],
+  ['tlb-misses', 'reads a word of 4096 pages out of order', 20_000, inPageOrder(TLB_PAGES)],
   ['system-calls', 'ring 3 to ring 0 and back: SYSCALL, in 32-bit mode INT 0x80', 2000, always(1)],
   ['context-switches', 'passes a number to a program in another address space', 1000, numbers],
 ];
@@ -214,12 +217,7 @@ const MEMORY: readonly Row[] = [
     200_000,
     (count) => mixAll(count, (i) => (i % RE_TOUCH_PAGES) * 7),
   ],
-  [
-    'stride',
-    'reads one of 8192 pages out of order: more than a TLB holds',
-    50_000,
-    inOrder(STRIDE_PAGES, 1229, 677, (page) => page * 7),
-  ],
+  ['stride', 'reads one of 8192 pages out of order: more than a TLB holds', 50_000, inPageOrder(STRIDE_PAGES)],
   [
     'churn',
     "changes an entry of the guest's page table, INVLPG, and an access",

@@ -56,7 +56,7 @@ export function struct<const F extends Fields>(fields: F): Struct<F> {
   const places: Place[] = [];
   let end = 0;
   for (const [name, type] of Object.entries(fields)) {
-    const size = typeof type === 'string' ? SIZE[type] : type.bytes;
+    const size = bytesOf(type);
     const alignment = typeof type === 'string' ? size : 8;
     const offset = Math.ceil(end / alignment) * alignment;
     places.push({ name, type, offset });

@@ -4,10 +4,10 @@
  */
 import type { Regs, Segment, Sregs } from '../../dist/kvm/abi/registers.js';
 import type { Vcpu } from '../../dist/kvm/vcpu.js';
-import { CR4_LA57, CR4_PAE, EFER_LMA, RFLAGS_RESERVED } from '../../dist/kvm/x86.js';
+import { CR4_PAE, EFER_LMA, RFLAGS_RESERVED } from '../../dist/kvm/x86.js';
 import type { Access } from '../../dist/memory/access.js';
 import type { GuestMemory } from '../../dist/memory/guest-memory.js';
-import type { PagingState } from '../../dist/memory/paging.js';
+import { type PagingState, pagingOf } from '../../dist/memory/paging.js';
 import type { Place } from './random-tables.js';
 
 // Guest-physical, and linear: mapped by tables of their own.
@@ -97,12 +97,11 @@ export class AccessGuest {
 
   /** Maps the pages above where they are, those of code and stack for ring 0 but for one of code. */
   #tables(): void {
-    const { cr3, cr4 } = this.state;
+    const { cr3 } = this.state;
     const isWide = this.#isLong || this.#isPae;
-    const ofLong = (cr4 & CR4_LA57) === 0n ? 3 : 4;
-    const levels = this.#isLong ? ofLong : isWide ? 2 : 1;
+    const below = (pagingOf(this.state)?.levels.length ?? 0) - 1;
     let parent = Number(cr3);
-    for (let i = 0; i < levels; i++) {
+    for (let i = 0; i < below; i++) {
       const table = CONTROL_TABLES + 4096 * i;
       this.memory.write(table, new Uint8Array(4096));
       this.#entry(parent, 0, isWide, BigInt(table) | (this.#isPae && i === 0 ? 1n : 7n));

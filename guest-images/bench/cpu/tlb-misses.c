@@ -2,8 +2,6 @@
 #include "bench/cpu/cpu.h"
 
 #define LINE_BYTES 64
-#define FACTOR 1229u /* as in pointer-chase.c */
-#define STEP 677u
 
 static uint8_t *window;
 
@@ -22,7 +20,7 @@ const char *prepare_tlb_misses(void) {
 uint32_t run_tlb_misses(uint32_t count) {
   uint32_t page = 0, sum = FIRST;
   for (uint32_t i = 0; i < count; i++) {
-    page = (page * FACTOR + STEP) % TLB_PAGES;
+    page = next_in_order(page, TLB_PAGES);
     sum = mix(sum, *word_of(page));
   }
   return sum;

@@ -23,9 +23,6 @@
 #define CHURN_WINDOW ((uintptr_t)0x54000000)
 #define CHURN_FRAMES 64u
 #define LINE_BYTES 64
-/* An order in which each page comes once: x * FACTOR + STEP modulo a power of two (Knuth, volume 2, 3.2.1.2). */
-#define FACTOR 1229u
-#define STEP 677u
 
 static volatile uint32_t *word_at(uintptr_t address) { return (volatile uint32_t *)address; }
 
@@ -92,7 +89,7 @@ const char *prepare_stride(void) {
 uint32_t run_stride(uint32_t count) {
   uint32_t page = 0, sum = FIRST;
   for (uint32_t i = 0; i < count; i++) {
-    page = (page * FACTOR + STEP) % STRIDE_PAGES;
+    page = next_in_order(page, STRIDE_PAGES);
     sum = mix(sum, *stride_word(page));
   }
   return sum;

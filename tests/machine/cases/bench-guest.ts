@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { type Asked, benchCommandLine } from '../../../dist/bench/guest-image.js';
 import { type BenchOutput, parseBenchOutput } from '../../../dist/bench/guest-output.js';
 import { countWorkload } from '../../../dist/bench/memory/counters.js';
@@ -12,7 +11,6 @@ const COUNT = 12;
 /** More than there are that nobody has touched. */
 const FRESH_PAGES = 8192;
 const PAGES_IN_LARGE = 512;
-const HUGE_PAGES = ['enabled', 'defrag'].map((name) => `/sys/kernel/mm/transparent_hugepage/${name}`);
 const WRITES = 3400;
 /** That fit into a ring (KVM_COALESCED_MMIO_MAX), of which one stays free. */
 const RING_WRITES = 169;
@@ -46,17 +44,6 @@ async function run(
   const text = Buffer.concat(chunks).toString('latin1');
   log(text);
   return { ...parseBenchOutput(text, asked), end, ioExits: machine.stats().exits.byReason.IO ?? 0 };
-}
-
-/** In a host of less than 512 MiB the kernel gives none by itself. */
-async function withHugePages<T>(run: () => Promise<T>): Promise<T> {
-  const before = HUGE_PAGES.map((file): [string, string] => [file, readFileSync(file, 'utf8')]);
-  try {
-    for (const file of HUGE_PAGES) writeFileSync(file, 'madvise');
-    return await run();
-  } finally {
-    for (const [file, words] of before) writeFileSync(file, /\[(.*)\]/.exec(words)?.[1] ?? '');
-  }
 }
 
 export const cases: readonly Case[] = [
@@ -107,7 +94,7 @@ export const cases: readonly Case[] = [
         return countWorkload(name, machineOf, new AbortController().signal);
       };
       const small = await counted('memory.first-touch', 'none');
-      const large = await withHugePages(() => counted('memory.first-touch', 'transparent'));
+      const large = await counted('memory.first-touch', 'transparent');
       const churn = await counted('memory.churn', 'none');
       context.log(JSON.stringify({ small, large, churn }));
       assert.equal(small?.pf_taken, 1);

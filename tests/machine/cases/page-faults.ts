@@ -9,8 +9,8 @@ import { P, type PagingState, RW, US } from '../../../dist/memory/paging.js';
 import { type WalkStep, walkPageTables } from '../../../dist/memory/walk.js';
 import { AccessGuest } from '../access-guest.js';
 import type { Case, CaseContext } from '../case.js';
-import { isLong, isRefused } from '../five-level.js';
 import type { Flavour } from '../flavour.js';
+import { featuresOf, isLong, isRefused } from '../paging-modes.js';
 import { fillTables, Random, randomLinear, registersOf, TABLE_MODES, type TableMode } from '../random-tables.js';
 
 const RAM_BYTES = 4 << 20;
@@ -22,11 +22,6 @@ const STATES = 40;
 const ACCESSES = 25;
 /** G: of no account here, and QEMU's AMD lacks what AMD's manual says of it in a PML4E. */
 const BIT_8 = 1n << 8n;
-
-function featuresOf(vcpu: Vcpu): { readonly smep: boolean; readonly smap: boolean } {
-  const ebx = vcpu.getCpuid2().find((leaf) => leaf.function === 7)?.ebx ?? 0;
-  return { smep: (ebx & (1 << 7)) !== 0, smap: (ebx & (1 << 20)) !== 0 };
-}
 
 function tryAll(mode: TableMode, vcpu: Vcpu, memory: GuestMemory, { log, flavour, module }: CaseContext): void {
   if (isRefused(mode, vcpu, module)) return;

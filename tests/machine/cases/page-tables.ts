@@ -6,7 +6,7 @@ import { accessBy } from '../../../dist/memory/access.js';
 import type { GuestMemory } from '../../../dist/memory/guest-memory.js';
 import { walkPageTables } from '../../../dist/memory/walk.js';
 import type { Case, CaseContext } from '../case.js';
-import { isLong, isRefused } from '../five-level.js';
+import { isLong, isRefused } from '../paging-modes.js';
 import { fillTables, Random, randomLinear, registersOf, TABLE_MODES, type TableMode } from '../random-tables.js';
 
 const RAM_BYTES = 4 << 20;
