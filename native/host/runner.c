@@ -7,6 +7,7 @@
 //     C  seconds u64, nanoseconds u64, random bytes: set the clock   W  start an agent, which waits for its job
 //     Z  sleep until the next request: this machine is going to be saved
 //   while a command runs:  I  its input, at most what was acknowledged     i  end of its input     S  signal number
+//     N  nothing: only the interrupt that it comes with is wanted
 //   answers:  H  ready    O  standard output    E  standard error    A  u32: so much input was taken
 //             X  exit status, one byte
 #define _GNU_SOURCE

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
  * The caller's end of the channel to a host's runner (native/host/runner.c, which lists the frames): a type byte, a
  * little-endian 32-bit length, that many bytes.
  */
-export type FrameType = 'R' | 'J' | 'F' | 'G' | 'C' | 'W' | 'Z' | 'I' | 'i' | 'S' | 'H' | 'O' | 'E' | 'A' | 'X';
+export type FrameType = 'R' | 'J' | 'F' | 'G' | 'C' | 'W' | 'Z' | 'I' | 'i' | 'S' | 'N' | 'H' | 'O' | 'E' | 'A' | 'X';
 
 /** So much of a command's input may be on its way. The same number is in runner.c. */
 export const INPUT_WINDOW = 65536;

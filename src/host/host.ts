@@ -38,6 +38,13 @@ export interface HostOptions {
   readonly abort?: AbortSignal | undefined;
 }
 
+/**
+ * ms. QEMU 7.2 can lose an interrupt of a processor that enters and leaves guests: it takes VIRQ off `interrupt_request`
+ * without the lock under which another thread puts a device's interrupt on it. Where that was the timer's, and the host
+ * idle, it slept for ever, with the interrupt pending in its APIC; the next interrupt, of whatever kind, delivers both.
+ */
+const NUDGE_MS = 250;
+
 /** What the agent inside runs: `vmlaunch` with these arguments. */
 export interface Job {
   readonly argv: readonly string[];
@@ -63,6 +70,7 @@ export class Host {
   readonly #emulator: Emulator;
   readonly #frames: Frames;
   readonly #isRestored: boolean;
+  readonly #losesInterrupts: boolean;
   readonly #requests: Request[] = [];
   readonly #slow = new Set<Writable>();
   readonly #greeting = deferred<void>();
@@ -71,9 +79,10 @@ export class Host {
   #isClosed = false;
   #isRunning = false;
 
-  private constructor(emulator: Emulator, isRestored: boolean) {
+  private constructor(emulator: Emulator, kind: HostKind, isRestored: boolean) {
     this.#emulator = emulator;
     this.#isRestored = isRestored;
+    this.#losesInterrupts = kind === 'svm';
     this.#greeting.promise.catch(() => {});
     this.#frames = new Frames(emulator.channel, (type, body) => this.#onFrame(type, body));
     void emulator.ended.then((how) => this.#fail(`ended unexpectedly (${how})`));
@@ -117,7 +126,7 @@ export class Host {
     { cpus = 1, memoryMib = DEFAULT_MEMORY_MIB[kind], abort }: Pick<HostOptions, 'cpus' | 'memoryMib' | 'abort'> = {},
   ): Promise<Host> {
     const running = await Emulator.start({ kind, emulator, boot, start, cpus, memoryMib, abort });
-    return new Host(running, start.mode === 'restore' || start.mode === 'resave');
+    return new Host(running, kind, start.mode === 'restore' || start.mode === 'resave');
   }
 
   /** Resolves when a host that was not restored has booted. @throws VmError HOST_FAILED */
@@ -141,9 +150,11 @@ export class Host {
     this.#isRunning = true;
     const feed = new InputFeed(this.#frames, input);
     request.feed = feed;
+    const nudge = this.#losesInterrupts ? setInterval(() => this.#frames.send('N'), NUDGE_MS) : undefined;
     try {
       return await request.status.promise;
     } finally {
+      clearInterval(nudge);
       feed.stop();
       this.#isRunning = false;
     }
