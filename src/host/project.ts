@@ -17,7 +17,7 @@ const OPTIONAL = ['build/Release/bench-exit'];
 const DIRECTORIES = ['dist', 'build/guest-images'];
 
 /** What runs, and not what it was made from or what describes it. */
-const IS_NEEDED = /\.(js|cjs|mjs|json|wasm|node|img|bin|elf)$|\/[^./]+$/;
+const IS_NEEDED = /\.(js|cjs|cache|mjs|json|wasm|node|img|bin|elf)$|\/[^./]+$/;
 /** Other builds of v86 than the one that is used: 15 MB. */
 const IS_SPARE = /\/(libv86(-debug)?\.js|libv86-debug\.mjs|v86-(debug|fallback)\.wasm)$/;
 
@@ -35,11 +35,14 @@ export function projectFiles(): HostFile[] {
   }));
 }
 
-/** Names the contents of `projectFiles`. Reads them all: some ten milliseconds. */
+/**
+ * Names the contents of `projectFiles`. Reads them all: some ten milliseconds. Code caches are left out: they follow from
+ * the rest, and no two are the same to the byte.
+ */
 export function projectKey(): string {
   const hash = createHash('sha256');
   for (const file of projectFiles()) {
-    if (!('source' in file)) continue;
+    if (!('source' in file) || file.source.endsWith('.cache')) continue;
     const bytes = fs.readFileSync(file.source);
     hash.update(`${file.path} ${file.mode} ${bytes.length}\n`).update(bytes);
   }
