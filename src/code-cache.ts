@@ -10,12 +10,6 @@ import { Script } from 'node:vm';
 
 const ENDING = '.cache';
 
-/** The files of a directory that may have a code cache. */
-export function bundlesIn(directory: string): string[] {
-  const names = fs.readdirSync(directory).filter((name) => name.endsWith('.cjs'));
-  return names.map((name) => path.join(directory, name));
-}
-
 /**
  * Compiles a CommonJS file with every function in it, and writes the outcome beside it. V8 takes a cache for another
  * source's only where the length differs: whoever changes the file removes its cache first.
