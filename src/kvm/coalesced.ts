@@ -17,7 +17,7 @@ export const KVM_COALESCED_MMIO_MAX = Math.floor((PAGE_SIZE - kvmCoalescedMmioRi
 /** From `Vcpu.makeRun`'s function in place of undefined: KVM_RUN made an exit, and writes wait in the ring. */
 export const WRITES_WAIT = 1;
 
-/** Writes in a row, of one width to one place, that KVM kept back. The ring makes one, and uses it again. */
+/** Writes in a row in the ring, of one width to one place, that KVM kept back. The ring makes one, and uses it again. */
 export interface CoalescedWrites {
   /** A port, or a guest-physical address (below 2^52). */
   address: number;
@@ -66,11 +66,14 @@ export class CoalescedRing {
    */
   drain(carryOut: (writes: CoalescedWrites) => void): void {
     const words = this.#words;
-    for (let first = Atomics.load(words, FIRST); first !== Atomics.load(words, LAST); ) {
-      first = this.#take(first, Atomics.load(words, LAST));
+    // Plain loads: nobody else takes, and what KVM wrote in this thread's own KVM_RUN is there.
+    let first = words[FIRST] ?? 0;
+    for (let last = words[LAST] ?? 0; first !== last; last = words[LAST] ?? 0) {
+      first = this.#take(first, last);
       carryOut(this.#writes);
-      // KVM may overwrite the entries from here on.
-      Atomics.store(words, FIRST, first);
+      // KVM may overwrite the entries from here on. Linux 6.1 computes the room modulo 2^32: from `first` 0 and more than
+      // 85 entries on it takes a full ring for one with room. So `first` becomes 0 only where no more wait.
+      if (first !== 0 || words[LAST] === 0) Atomics.store(words, FIRST, first);
     }
   }
 
@@ -85,19 +88,20 @@ export class CoalescedRing {
     const length = words[at + LENGTH] ?? 0;
     const isPio = words[at + IS_PIO] ?? 0;
     const mask = length < 4 ? (1 << (8 * length)) - 1 : -1;
-    let entry = first;
+    // To the end of the page at most: what goes on at its start is taken next.
+    const end = ENTRIES + (last > first ? last : KVM_COALESCED_MMIO_MAX) * ENTRY_WORDS;
     let count = 0;
     do {
       values[count++] = (words[at + DATA] ?? 0) & mask;
-      entry = entry + 1 === KVM_COALESCED_MMIO_MAX ? 0 : entry + 1;
-      at = ENTRIES + entry * ENTRY_WORDS;
+      at += ENTRY_WORDS;
     } while (
-      entry !== last &&
+      at < end &&
       words[at + ADDRESS] === low &&
       words[at + LENGTH] === length &&
       words[at + IS_PIO] === isPio &&
       words[at + ADDRESS + 1] === high
     );
+    const entry = (first + count) % KVM_COALESCED_MMIO_MAX;
     writes.address = high * 0x100000000 + low;
     writes.isPio = isPio !== 0;
     writes.length = length;

@@ -192,8 +192,11 @@ describe('CoalescedRing', () => {
     expect(KVM_COALESCED_MMIO_MAX).toBe(170);
     for (let i = 0; i < KVM_COALESCED_MMIO_MAX; i++) put(i, 0x3f8n, 1, i);
     setIndices(5, 4);
-    const given = [...Array(165).keys()].map((i) => i + 5).concat([0, 1, 2, 3]);
-    expect(drain(new CoalescedRing(page.bytes))).toEqual([[0x3f8, 1, given, true]]);
+    const toTheEnd = [...Array(165).keys()].map((i) => i + 5);
+    expect(drain(new CoalescedRing(page.bytes))).toEqual([
+      [0x3f8, 1, toTheEnd, true],
+      [0x3f8, 1, [0, 1, 2, 3], true],
+    ]);
   });
 
   it('gives also what comes while it drains, and frees an entry only after it was carried out', () => {
@@ -209,6 +212,14 @@ describe('CoalescedRing', () => {
       setIndices(address - 1, 2);
     });
     expect(seen).toEqual([1, 2]);
+  });
+
+  it('does not say that it took up to the end of the page while more wait at its start', () => {
+    for (const i of [168, 169, 0, 1]) put(i, 0x3f8n, 1, i);
+    setIndices(168, 2);
+    const firsts: number[] = [];
+    new CoalescedRing(page.bytes).drain(() => firsts.push(page.view.getUint32(RING, true)));
+    expect([firsts, page.view.getUint32(RING, true)]).toEqual([[168, 168], 2]);
   });
 
   it('shows by its position that a write came, or was taken', () => {
