@@ -1,4 +1,5 @@
 import {
+  KVM_EXIT_IO_IN,
   KVM_EXIT_IO_OUT,
   KVM_INTERNAL_ERROR_EMULATION,
   KVM_INTERNAL_ERROR_EMULATION_FLAG_INSTRUCTION_BYTES,
@@ -28,6 +29,8 @@ export const IO_COUNT_WORD = (EXIT + IO.count.offset) / 4;
 export const IO_DATA_OFFSET_WORD = (EXIT + IO.dataOffset.offset) / 4;
 /** The low half of `IO_WORD` of a byte written. */
 export const IO_ONE_BYTE_OUT = KVM_EXIT_IO_OUT | (1 << 8);
+/** Likewise, of a byte read. */
+export const IO_ONE_BYTE_IN = KVM_EXIT_IO_IN | (1 << 8);
 
 /** A typed array of one element always has it. */
 type Cell = { 0: number };

@@ -4,6 +4,7 @@ import {
   EXIT_REASON_WORD,
   IO_COUNT_WORD,
   IO_DATA_OFFSET_WORD,
+  IO_ONE_BYTE_IN,
   IO_ONE_BYTE_OUT,
   IO_WORD,
   type RunPage,
@@ -40,6 +41,7 @@ const IO = IO_WORD;
 const COUNT = IO_COUNT_WORD;
 const DATA_OFFSET = IO_DATA_OFFSET_WORD;
 const ONE_BYTE_OUT = IO_ONE_BYTE_OUT;
+const ONE_BYTE_IN = IO_ONE_BYTE_IN;
 const REASON_IO = KVM_EXIT_IO;
 const LOG_INDEX = LOGGED_EXITS - 1;
 const DATA = LOG_DATA;
@@ -75,6 +77,13 @@ export function makeLoop(context: LoopContext): () => void {
           const offset = (io >>> 16) - last.start;
           if (offset >= 0 && offset < last.size) last.registers.write(offset, byte, 1);
           else pio.write(io >>> 16, byte, 1);
+        } else if ((io & 0xffff) === ONE_BYTE_IN && words[COUNT] === 1) {
+          const { last } = pio;
+          const offset = (io >>> 16) - last.start;
+          const byte = offset >= 0 && offset < last.size ? last.registers.read(offset, 1) : pio.read(io >>> 16, 1);
+          bytes[words[DATA_OFFSET] ?? 0] = byte;
+          log[entry] = io;
+          log[entry + DATA] = byte;
         } else {
           portIo(page, pio);
           logPortIo(log, entry, page);
