@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 
 #include "owned.h"
@@ -92,9 +93,18 @@ void Close(const Napi::CallbackInfo& info) {
   CheckError(info.Env(), OwnedBy(info.Env()).CloseFd(Fd(info)), "close");
 }
 
+// A signal may come at any time, a profiler's for one: only KVM_RUN is to return for it.
+template <typename Argument>
+int IoctlAgain(int fd, unsigned long request, Argument argument) {
+  int result = 0;
+  do result = ioctl(fd, request, argument);
+  while (result < 0 && errno == EINTR);
+  return result;
+}
+
 Napi::Value Ioctl(const Napi::CallbackInfo& info) {
   const auto request = static_cast<unsigned long>(Integer(info, 1));
-  const int result = Check(info.Env(), ioctl(Fd(info), request, Integer(info, 2)), "ioctl");
+  const int result = Check(info.Env(), IoctlAgain(Fd(info), request, Integer(info, 2)), "ioctl");
   return Napi::Number::New(info.Env(), result);
 }
 
@@ -102,13 +112,13 @@ Napi::Value IoctlBuffer(const Napi::CallbackInfo& info) {
   const auto request = static_cast<unsigned long>(Integer(info, 1));
   const View view = Bytes(info, 2);
   if (view.length < _IOC_SIZE(request)) throw Napi::RangeError::New(info.Env(), "the buffer is too small for the request");
-  const int result = Check(info.Env(), ioctl(Fd(info), request, view.data), "ioctl");
+  const int result = Check(info.Env(), IoctlAgain(Fd(info), request, view.data), "ioctl");
   return Napi::Number::New(info.Env(), result);
 }
 
 Napi::Value IoctlFd(const Napi::CallbackInfo& info) {
   const auto request = static_cast<unsigned long>(Integer(info, 1));
-  const int fd = Check(info.Env(), ioctl(Fd(info), request, Integer(info, 2)), "ioctl");
+  const int fd = Check(info.Env(), IoctlAgain(Fd(info), request, Integer(info, 2)), "ioctl");
   OwnedBy(info.Env()).AddFd(fd);
   return Napi::Number::New(info.Env(), fd);
 }
@@ -285,7 +295,11 @@ int KickSignal() { return SIGRTMIN + 2; }
 
 void InstallKickHandler(const Napi::CallbackInfo& info) {
   struct sigaction action = {};
-  action.sa_handler = [](int) {};  // no SA_RESTART: the signal's whole work is to end KVM_RUN or a poll
+  action.sa_flags = SA_SIGINFO;  // no SA_RESTART: the signal's whole work is to end KVM_RUN or a poll
+  action.sa_sigaction = [](int, siginfo_t* info, void*) {
+    // A timer's may come before KVM_RUN is entered, which then must not stay.
+    if (info->si_code == SI_TIMER) *static_cast<volatile uint8_t*>(info->si_value.sival_ptr) = 1;
+  };
   Check(info.Env(), sigaction(KickSignal(), &action, nullptr), "sigaction");
 }
 
@@ -297,6 +311,45 @@ Napi::Value Kick(const Napi::CallbackInfo& info) {
   const long result = syscall(SYS_tgkill, getpid(), static_cast<pid_t>(Integer(info, 0)), KickSignal());
   if (result < 0 && errno != ESRCH) throw SystemError(info.Env(), errno, "tgkill");
   return Napi::Boolean::New(info.Env(), result == 0);
+}
+
+// A POSIX timer that kicks the thread which made it.
+class KickTimer {
+ public:
+  KickTimer(Napi::Env env, uint8_t* immediate_exit) {
+    sigevent event = {};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = KickSignal();
+    event.sigev_value.sival_ptr = immediate_exit;
+    event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
+    Check(env, timer_create(CLOCK_MONOTONIC, &event, &timer_), "timer_create");
+  }
+  KickTimer(const KickTimer&) = delete;
+  KickTimer& operator=(const KickTimer&) = delete;
+  ~KickTimer() { timer_delete(timer_); }
+
+  // One expiry in so many nanoseconds, in place of one that is due.
+  int Set(int64_t ns) {
+    constexpr int64_t kSecond = 1'000'000'000;
+    itimerspec spec = {};
+    spec.it_value = {ns / kSecond, ns % kSecond};
+    return timer_settime(timer_, 0, &spec, nullptr);
+  }
+
+ private:
+  timer_t timer_{};
+};
+
+Napi::Value MakeKickTimer(const Napi::CallbackInfo& info) {
+  const View page = Bytes(info, 0);
+  if (page.length < sizeof(kvm_run)) throw Napi::RangeError::New(info.Env(), "no kvm_run");
+  auto timer = std::make_shared<KickTimer>(info.Env(), &reinterpret_cast<kvm_run*>(page.data)->immediate_exit);
+  const auto set = [timer](const Napi::CallbackInfo& call) {
+    Check(call.Env(), timer->Set(Integer(call, 0)), "timer_settime");
+  };
+  Napi::Function function = Napi::Function::New(info.Env(), set, "setKickTimer");
+  function.Set(0u, info[0]);  // it keeps the page alive
+  return function;
 }
 
 Napi::Value MonotonicNs(const Napi::CallbackInfo& info) {
@@ -336,6 +389,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   add("installKickHandler", InstallKickHandler);
   add("gettid", Gettid);
   add("kick", Kick);
+  add("makeKickTimer", MakeKickTimer);
   add("monotonicNs", MonotonicNs);
   add("rdtsc", Rdtsc);
   add("makeRun", MakeRun);

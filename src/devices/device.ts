@@ -79,6 +79,12 @@ export interface Timer {
   set(wallMs: number): void;
 }
 
+/** Calls its device's `delayOver()` a little later, as soon as a vCPU can be interrupted for it. */
+export interface Delay {
+  /** In so many nanoseconds, in place of a call that is still due. */
+  start(ns: number): void;
+}
+
 /** A device with a timer. It may be called too early or without need: the device looks at its clock. */
 export interface Timed {
   expire(): void;

@@ -2,104 +2,67 @@
  * The serial port: a 16550A UART as a PC has it. Source: PC16550D data sheet (National Semiconductor, 1995), section 8.
  *
  * Its line is endless in speed: a byte is sent as it is written, and a byte that waits at the far end arrives as soon
- * as it may. The far end is a terminal with hardware handshake: it always gives DSR, CTS and DCD, and it sends only
- * while the guest gives RTS, or has never set MCR. A byte leaves the far end only when the guest takes it, or fills
- * the receive FIFO while the received-data interrupt is on and reaches the bus: what a driver throws away while it
- * probes is not lost. (So IIR without OUT2 tells of waiting bytes as a time-out, never as the trigger level.)
+ * as it may. Only the transmitter's interrupt may be late, in a flood of late writes. The far end is a terminal with
+ * hardware handshake: it always gives DSR, CTS and DCD, and it sends only while the guest gives RTS, or has never set
+ * MCR. A byte leaves the far end only when the guest takes it, or fills the receive FIFO while the received-data
+ * interrupt is on and reaches the bus: what a driver throws away while it probes is not lost. (So IIR without OUT2 tells
+ * of waiting bytes as a time-out, never as the trigger level.)
  *
  * Left out: baud rate, word length, parity and break (kept in their registers, without effect), DMA modes, writes to
  * LSR and MSR (factory tests). All registers are a byte wide: the bus must split wider accesses (range of width 1).
  */
-import { bytes, type StructOf, struct, u8 } from '../memory/struct.js';
-import type { ByteSink, ByteSource, InterruptLine, Registers, TakesLateWrites } from './device.js';
-
-/** Register offsets; with DLAB set, 0 and 1 are the divisor latch. */
-const RBR_THR = 0;
-const IER = 1;
-const IIR_FCR = 2;
-const LCR = 3;
-const MCR = 4;
-const LSR = 5;
-const MSR = 6;
-const SCR = 7;
-
-/** Interrupt Enable Register (8.6). */
-const IER_RECEIVED_DATA = 1 << 0;
-const IER_THR_EMPTY = 1 << 1;
-const IER_LINE_STATUS = 1 << 2;
-const IER_MODEM_STATUS = 1 << 3;
-const IER_MASK = IER_RECEIVED_DATA | IER_THR_EMPTY | IER_LINE_STATUS | IER_MODEM_STATUS;
-
-/** Interrupt Identification Register (8.5), table IV: by priority. */
-const IIR_LINE_STATUS = 0x06;
-const IIR_RECEIVED_DATA = 0x04;
-const IIR_CHARACTER_TIMEOUT = 0x0c;
-const IIR_THR_EMPTY = 0x02;
-const IIR_MODEM_STATUS = 0x00;
-const IIR_NONE = 0x01;
-const IIR_FIFOS_ENABLED = 0xc0;
-
-/** FIFO Control Register (8.4). */
-const FCR_ENABLE = 1 << 0;
-const FCR_RECEIVER_RESET = 1 << 1;
-const FCR_DMA_MODE = 1 << 3;
-const FCR_TRIGGER_SHIFT = 6;
-const FCR_KEPT = FCR_ENABLE | FCR_DMA_MODE | (3 << FCR_TRIGGER_SHIFT);
-/** Bytes at which the received-data interrupt comes, by the two trigger bits. */
-const TRIGGER_LEVELS = [1, 4, 8, 14] as const;
-const FIFO_BYTES = 16;
-
-/** Line Control Register (8.1): divisor latch access bit. */
-const LCR_DLAB = 1 << 7;
-
-/** Modem Control Register (8.7). */
-const MCR_DTR = 1 << 0;
-const MCR_RTS = 1 << 1;
-const MCR_OUT1 = 1 << 2;
-/** On a PC this output opens the gate between the UART's interrupt pin and the bus. */
-const MCR_OUT2 = 1 << 3;
-const MCR_LOOP = 1 << 4;
-const MCR_MASK = MCR_DTR | MCR_RTS | MCR_OUT1 | MCR_OUT2 | MCR_LOOP;
-
-/** Line Status Register (8.3). */
-const LSR_DATA_READY = 1 << 0;
-const LSR_OVERRUN = 1 << 1;
-const LSR_THR_EMPTY = 1 << 5;
-const LSR_TRANSMITTER_EMPTY = 1 << 6;
-
-/** Modem Status Register (8.8): what changed since it was read, and the lines. */
-const MSR_DELTA_CTS = 1 << 0;
-const MSR_DELTA_DSR = 1 << 1;
-const MSR_TRAILING_RI = 1 << 2;
-const MSR_DELTA_DCD = 1 << 3;
-const MSR_CTS = 1 << 4;
-const MSR_DSR = 1 << 5;
-const MSR_RI = 1 << 6;
-const MSR_DCD = 1 << 7;
-const MSR_FAR_END = MSR_CTS | MSR_DSR | MSR_DCD;
-
-export const uartState = struct({
-  ier: u8,
-  fcr: u8,
-  lcr: u8,
-  mcr: u8,
-  scr: u8,
-  divisorLow: u8,
-  divisorHigh: u8,
-  /** The error bits of LSR, until it is read. */
-  lineErrors: u8,
-  /** The delta bits of MSR, until it is read. */
-  modemDeltas: u8,
-  /** Whether the THR-empty interrupt waits. */
-  thrEmptyPending: u8,
-  /** Whether the guest ever wrote MCR. */
-  mcrWritten: u8,
-  /** Whether LSR or IIR told of a byte that still is at the far end; the next read of RBR takes it. */
-  dataShown: u8,
-  fifoStart: u8,
-  fifoLength: u8,
-  fifo: bytes(FIFO_BYTES),
-});
+import type { StructOf } from '../memory/struct.js';
+import type { ByteSink, ByteSource, Delay, InterruptLine, Registers, TakesLateWrites } from './device.js';
+import {
+  FCR_ENABLE,
+  FCR_KEPT,
+  FCR_RECEIVER_RESET,
+  FCR_TRIGGER_SHIFT,
+  FIFO_BYTES,
+  FULL_FIFO_NS,
+  IER,
+  IER_LINE_STATUS,
+  IER_MASK,
+  IER_MODEM_STATUS,
+  IER_RECEIVED_DATA,
+  IER_THR_EMPTY,
+  IIR_CHARACTER_TIMEOUT,
+  IIR_FCR,
+  IIR_FIFOS_ENABLED,
+  IIR_LINE_STATUS,
+  IIR_MODEM_STATUS,
+  IIR_NONE,
+  IIR_RECEIVED_DATA,
+  IIR_THR_EMPTY,
+  LCR,
+  LCR_DLAB,
+  LSR,
+  LSR_DATA_READY,
+  LSR_OVERRUN,
+  LSR_THR_EMPTY,
+  LSR_TRANSMITTER_EMPTY,
+  MCR,
+  MCR_DTR,
+  MCR_LOOP,
+  MCR_MASK,
+  MCR_OUT1,
+  MCR_OUT2,
+  MCR_RTS,
+  MSR,
+  MSR_CTS,
+  MSR_DCD,
+  MSR_DELTA_CTS,
+  MSR_DELTA_DCD,
+  MSR_DELTA_DSR,
+  MSR_DSR,
+  MSR_FAR_END,
+  MSR_RI,
+  MSR_TRAILING_RI,
+  RBR_THR,
+  SCR,
+  TRIGGER_LEVELS,
+  type uartState,
+} from './uart-registers.js';
 
 export class Uart implements Registers, TakesLateWrites {
   constructor(
@@ -107,16 +70,16 @@ export class Uart implements Registers, TakesLateWrites {
     private readonly irq: InterruptLine,
     private readonly out: ByteSink,
     private readonly input: ByteSource,
+    private readonly delay: Delay,
   ) {}
 
   read(offset: number): number {
     const { state } = this;
-    const divisorLatch = (state.lcr & LCR_DLAB) !== 0;
     switch (offset) {
       case RBR_THR:
-        return divisorLatch ? state.divisorLow : this.#takeReceived();
+        return this.#divisorLatch ? state.divisorLow : this.#takeReceived();
       case IER:
-        return divisorLatch ? state.divisorHigh : state.ier;
+        return this.#divisorLatch ? state.divisorHigh : state.ier;
       case IIR_FCR:
         return this.#identifyInterrupt();
       case LCR:
@@ -136,14 +99,13 @@ export class Uart implements Registers, TakesLateWrites {
 
   write(offset: number, value: number): void {
     const { state } = this;
-    const divisorLatch = (state.lcr & LCR_DLAB) !== 0;
     switch (offset) {
       case RBR_THR:
-        if (divisorLatch) state.divisorLow = value;
+        if (this.#divisorLatch) state.divisorLow = value;
         else this.#transmit(value & 0xff);
         break;
       case IER:
-        if (divisorLatch) state.divisorHigh = value;
+        if (this.#divisorLatch) state.divisorHigh = value;
         else this.#enableInterrupts(value & IER_MASK);
         break;
       case IIR_FCR:
@@ -164,18 +126,22 @@ export class Uart implements Registers, TakesLateWrites {
   /** To THR, or to the divisor latch in its place: no other write may be late. */
   writeLate(_offset: number, values: Uint32Array, count: number): void {
     const { state } = this;
-    if ((state.lcr & LCR_DLAB) !== 0) {
+    if (this.#divisorLatch) {
       state.divisorLow = values[count - 1] ?? 0;
       return;
     }
     if (this.#loopback) for (let i = 0; i < count; i++) this.#loopBack(values[i] ?? 0);
     else this.out.writeAll(values, count);
+    state.flooded = 1;
     state.thrEmptyPending = 1;
   }
 
   /** As #transmit for each byte, but for the line: a driver that sent them without a look gets one edge for all. */
   settle(): void {
-    if ((this.state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
+    const { state } = this;
+    // The access that they came before has told of them, or turned the interrupt off.
+    if (state.thrEmptyPending === 0) return;
+    if ((state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
     this.#updateInterrupt();
   }
 
@@ -186,6 +152,10 @@ export class Uart implements Registers, TakesLateWrites {
   receive(): void {
     this.#fillFifo();
     this.#updateInterrupt();
+  }
+
+  get #divisorLatch(): boolean {
+    return (this.state.lcr & LCR_DLAB) !== 0;
   }
 
   get #fifoEnabled(): boolean {
@@ -208,7 +178,7 @@ export class Uart implements Registers, TakesLateWrites {
   }
 
   get #dataWaits(): boolean {
-    return this.state.fifoLength > 0 || (this.#lineOpen && this.input.ready);
+    return this.state.fifoLength > 0 || (this.input.ready && this.#lineOpen);
   }
 
   get #triggerLevel(): number {
@@ -269,6 +239,7 @@ export class Uart implements Registers, TakesLateWrites {
     if ((this.state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
     if (this.#loopback) this.#loopBack(byte);
     else this.out.write(byte);
+    this.state.flooded = 0;
     this.state.thrEmptyPending = 1;
     this.#updateInterrupt();
   }
@@ -289,10 +260,30 @@ export class Uart implements Registers, TakesLateWrites {
     const { state } = this;
     const turnedOn = value & ~state.ier;
     state.ier = value;
-    // Turning it on while THR is empty, which it always is, sends the interrupt (again).
-    if ((turnedOn & IER_THR_EMPTY) !== 0) state.thrEmptyPending = 1;
+    if ((turnedOn & IER_THR_EMPTY) !== 0) this.#tellThrEmpty();
     if ((value & IER_THR_EMPTY) === 0) state.thrEmptyPending = 0;
     this.receive();
+  }
+
+  /**
+   * Turning the interrupt on while THR is empty, which it always is, sends it (again). In a flood it comes as late as if
+   * a full FIFO were sent first: the driver is given more meanwhile, which it then sends with fewer accesses.
+   */
+  #tellThrEmpty(): void {
+    const { state } = this;
+    const isLate = state.flooded;
+    state.thrEmptyPending = isLate === 0 ? 1 : 0;
+    state.thrEmptyDelayed = isLate;
+    if (isLate !== 0) this.delay.start(FULL_FIFO_NS);
+  }
+
+  /** Called by the delay. Whoever restored the state calls it too. */
+  delayOver(): void {
+    const { state } = this;
+    if (state.thrEmptyDelayed === 0) return;
+    state.thrEmptyDelayed = 0;
+    if ((state.ier & IER_THR_EMPTY) !== 0) state.thrEmptyPending = 1;
+    this.#updateInterrupt();
   }
 
   #controlFifos(value: number): void {
@@ -322,7 +313,7 @@ export class Uart implements Registers, TakesLateWrites {
   /** The four modem inputs; in loopback they are the four modem outputs (8.7, bit 4). */
   get #modemLines(): number {
     const { mcr } = this.state;
-    if (!this.#loopback) return MSR_FAR_END;
+    if ((mcr & MCR_LOOP) === 0) return MSR_FAR_END;
     let lines = 0;
     if ((mcr & MCR_RTS) !== 0) lines |= MSR_CTS;
     if ((mcr & MCR_DTR) !== 0) lines |= MSR_DSR;
@@ -333,20 +324,23 @@ export class Uart implements Registers, TakesLateWrites {
 
   #readModemStatus(): number {
     const { state } = this;
-    const status = this.#modemLines | state.modemDeltas;
-    state.modemDeltas = 0;
-    this.#updateInterrupt();
-    return status;
+    const deltas = state.modemDeltas;
+    if (deltas !== 0) {
+      state.modemDeltas = 0;
+      this.#updateInterrupt();
+    }
+    return this.#modemLines | deltas;
   }
 
   #readLineStatus(): number {
     const { state } = this;
-    let status = LSR_THR_EMPTY | LSR_TRANSMITTER_EMPTY | state.lineErrors;
+    const { lineErrors } = state;
+    let status = LSR_THR_EMPTY | LSR_TRANSMITTER_EMPTY | lineErrors;
     if (this.#dataWaits) {
       status |= LSR_DATA_READY;
       state.dataShown = 1;
     }
-    if (state.lineErrors !== 0) {
+    if (lineErrors !== 0) {
       state.lineErrors = 0;
       this.#updateInterrupt();
     }
@@ -358,7 +352,8 @@ export class Uart implements Registers, TakesLateWrites {
     const source = this.#interruptSource();
     if (source === IIR_THR_EMPTY) {
       state.thrEmptyPending = 0;
-      this.#updateInterrupt();
+      // What is left has less priority.
+      this.irq.set(this.#interruptGate && this.#modemStatusWaits);
     } else if (source === IIR_RECEIVED_DATA || source === IIR_CHARACTER_TIMEOUT) {
       state.dataShown = 1;
     }
@@ -366,16 +361,21 @@ export class Uart implements Registers, TakesLateWrites {
   }
 
   #interruptSource(): number {
-    const { ier, lineErrors, fifoLength, thrEmptyPending, modemDeltas } = this.state;
-    if ((ier & IER_LINE_STATUS) !== 0 && lineErrors !== 0) return IIR_LINE_STATUS;
+    const { state } = this;
+    // A field is read where it is needed: until V8 has optimized it, each is a call.
+    const { ier } = state;
+    if ((ier & IER_LINE_STATUS) !== 0 && state.lineErrors !== 0) return IIR_LINE_STATUS;
     if ((ier & IER_RECEIVED_DATA) !== 0 && this.#dataWaits) {
       // On an endlessly fast line the four characters' time without a further byte is over at once.
-      const timeout = this.#fifoEnabled && fifoLength < this.#triggerLevel;
+      const timeout = this.#fifoEnabled && state.fifoLength < this.#triggerLevel;
       return timeout ? IIR_CHARACTER_TIMEOUT : IIR_RECEIVED_DATA;
     }
-    if ((ier & IER_THR_EMPTY) !== 0 && thrEmptyPending !== 0) return IIR_THR_EMPTY;
-    if ((ier & IER_MODEM_STATUS) !== 0 && modemDeltas !== 0) return IIR_MODEM_STATUS;
-    return IIR_NONE;
+    if ((ier & IER_THR_EMPTY) !== 0 && state.thrEmptyPending !== 0) return IIR_THR_EMPTY;
+    return this.#modemStatusWaits ? IIR_MODEM_STATUS : IIR_NONE;
+  }
+
+  get #modemStatusWaits(): boolean {
+    return (this.state.ier & IER_MODEM_STATUS) !== 0 && this.state.modemDeltas !== 0;
   }
 
   #updateInterrupt(): void {

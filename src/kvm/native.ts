@@ -12,7 +12,7 @@ export interface Native {
   open(path: string, flags: number): number;
   /** close(2) of a descriptor that this thread owns; throws EBADF for any other. */
   close(fd: number): void;
-  /** ioctl(2) with an integer argument. Returns its result. */
+  /** ioctl(2) with an integer argument, again where a signal came (EINTR). Returns its result. */
   ioctl(fd: number, request: number, argument: number): number;
   /** ioctl(2) with a pointer to the view's first byte. Returns its result. */
   ioctlBuffer(fd: number, request: number, argument: Uint8Array): number;
@@ -57,6 +57,11 @@ export interface Native {
   gettid(): number;
   /** tgkill(2) of the kick signal to a thread of this process. Returns false where it no longer exists. */
   kick(tid: number): boolean;
+  /**
+   * A timer of the calling thread: the function has it kicked once, in so many nanoseconds, in place of a kick that is
+   * still due. The kick also sets `immediate_exit` in the vCPU's mapped kvm_run: KVM_RUN returns even if not yet entered.
+   */
+  makeKickTimer(page: Uint8Array): (ns: number) => void;
   /** CLOCK_MONOTONIC in nanoseconds, exact below 2^53 (104 days of uptime). */
   monotonicNs(): number;
   /** rdtsc, as a Number (exact below 2^53). */

@@ -12,7 +12,7 @@ const INPUT_RING_BYTES = 0x1000;
  */
 const COLLECT_PART = 1 / 16;
 const COLLECT_LEAST_MS = 1;
-const COLLECT_MOST_MS = 64;
+const COLLECT_MOST_MS = 100;
 
 /**
  * The main thread's end of the serial console. Bytes cross to the vCPU threads through bounded rings in shared

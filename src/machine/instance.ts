@@ -38,8 +38,6 @@ import type { ThreadMessage, VcpuJob } from './vcpu-thread.js';
 const HALT_CHECK_MS = 1000;
 /** Between two kicks of a vCPU that has not stopped yet. */
 const KICK_AGAIN_MS = 5;
-/** Until input is offered again to a UART that was in use. */
-const OFFER_INPUT_AGAIN_MS = 5;
 
 /** What a post-mortem looks at: the fewer events, the further back they reach. */
 const POST_MORTEM_EVENTS = ['kvm_exit', 'kvm_inj_exception'] as const;
@@ -98,7 +96,6 @@ export class Instance {
   #end: ThreadEnd | undefined;
   #threadsLeft = 0;
   #haltCheck: NodeJS.Timeout | undefined;
-  #inputWaits: NodeJS.Timeout | undefined;
   #kickAgain: NodeJS.Timeout | undefined;
   #endedBy: Cpu | undefined;
   #closed = false;
@@ -189,13 +186,10 @@ export class Instance {
     }
   }
 
-  /** Bytes were put into the console's input ring: lets the UART see them. */
+  /** Bytes were put into the console's input ring: has the boot CPU's thread show them to the UART. */
   inputArrived(): void {
-    if (this.#closed || this.#end !== undefined || this.#pc.tryReceive()) return;
-    this.#inputWaits ??= setTimeout(() => {
-      this.#inputWaits = undefined;
-      this.inputArrived();
-    }, OFFER_INPUT_AGAIN_MS);
+    const [boot] = this.cpus;
+    if (!this.#closed && this.#end === undefined && boot !== undefined) kickCpu(boot);
   }
 
   /** Console output was taken, so many bytes at once. */
@@ -249,7 +243,6 @@ export class Instance {
   #release(): void {
     this.#closed = true;
     clearInterval(this.#haltCheck);
-    clearTimeout(this.#inputWaits);
     clearTimeout(this.#kickAgain);
     this.#pc?.stopTimers();
     this.kvmCounters?.close();
@@ -283,22 +276,15 @@ export class Instance {
   }
 
   #mainThreadPc(): Pc {
-    const { console, ramBytes } = this.#options;
+    const { ramBytes } = this.#options;
     const wiring: PcWiring = {
       vm: this.#vm,
       memory: this.memory,
-      // The main thread only hands input to UART and keyboard: nothing it does there sends output or ends the machine.
-      console: {
-        write: (byte) => void console.outputRing.push(byte),
-        writeAll: (values, count) => void console.outputRing.pushValues(values, 0, count),
-      },
-      input: {
-        next: () => console.inputRing.shift(),
-        get ready() {
-          return console.inputRing.length > 0;
-        },
-      },
+      // The main thread only hands keys to the keyboard and runs timers: nothing it does there touches the console.
+      console: { write: () => {}, writeAll: () => {} },
+      input: { next: () => -1, ready: false },
       ends: { end: (end) => this.stop(end) },
+      delay: { start: () => {} }, // what the main thread does starts none
       wakeTimers: () => {}, // `runTimers` looks at what the devices set while it ran
       unclaimed: { pio: () => {}, mmio: () => {} },
     };

@@ -7,7 +7,7 @@ const FLOOD_MOST_BYTES = 0x8000;
 const PAUSE_MS = 200;
 /** Between looks: long enough for a write on a slow host, longer while all goes well. */
 const LOOK_FIRST_MS = 16;
-const LOOK_MOST_MS = 64;
+const LOOK_MOST_MS = 128;
 /** So many looks in a row at which nothing had come since the last: the flood is over. */
 const QUIET_LOOKS = 8;
 /**
@@ -54,7 +54,8 @@ export class LateWritesWatch {
     const now = performance.now();
     this.#bytes = now - this.#lastOutputMs > PAUSE_MS ? bytes : this.#bytes + bytes;
     this.#lastOutputMs = now;
-    if (this.#isOpen || this.#bytes < this.#floodBytes) return;
+    if (this.#isOpen) return this.#putOffLook();
+    if (this.#bytes < this.#floodBytes) return;
     for (const { port, size } of this.ports) this.vm.registerCoalescedPio(port, size);
     this.#isOpen = true;
     this.#lookMs = LOOK_FIRST_MS;
@@ -66,6 +67,7 @@ export class LateWritesWatch {
   /** The vCPUs are about to stop: their threads carry out what waits as they end. */
   end(): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#isOpen = true; // for good
   }
 
@@ -75,10 +77,22 @@ export class LateWritesWatch {
     this.#timer.unref();
   }
 
+  /** In a flood that goes well output is as good as a look, and spares the thread that wake-up. */
+  #putOffLook(): void {
+    if (this.#timer === undefined || this.#lookMs < LOOK_MOST_MS) return;
+    clearTimeout(this.#timer);
+    this.#goesWell();
+    this.#lookLater();
+  }
+
+  #goesWell(): void {
+    this.#quietLooks = 0;
+    this.#strikes = Math.max(this.#strikes - 1, 0);
+  }
+
   #look(): void {
     if (this.ring.position !== this.#position) {
-      this.#quietLooks = 0;
-      this.#strikes = Math.max(this.#strikes - 1, 0);
+      this.#goesWell();
       this.#lookMs = Math.min(this.#lookMs * 2, LOOK_MOST_MS);
     } else if (this.ring.isEmpty) {
       this.#quietLooks++;

@@ -8,9 +8,11 @@ export interface LatePorts {
   /** Bytes. */
   readonly size: number;
   readonly device: TakesLateWrites;
-  /** Held around each call of the device. */
-  readonly lock: Lock;
+  /** Held around each call of the device, where other threads touch it. */
+  readonly lock: Lock | undefined;
 }
+
+const NO_PORTS: LatePorts = { port: 0, size: 0, device: { writeLate: () => {}, settle: () => {} }, lock: undefined };
 
 /** Shared memory in which the vCPU threads agree who empties the ring. */
 export const lateWritesCell = (): SharedArrayBuffer => new SharedArrayBuffer(4);
@@ -22,25 +24,25 @@ export const lateWritesCell = (): SharedArrayBuffer => new SharedArrayBuffer(4);
 export class LateWrites {
   readonly ring: CoalescedRing;
   readonly #ports: readonly LatePorts[];
-  readonly #emptying: Lock;
+  readonly #emptying: Lock | undefined;
   #unsettled = false;
 
-  /** @param run the vCPU's mapping; @param cell made by `lateWritesCell` */
-  constructor(run: Uint8Array, ports: readonly LatePorts[], cell: SharedArrayBuffer) {
+  /** @param run the vCPU's mapping; @param cell made by `lateWritesCell`, where there are other vCPUs */
+  constructor(run: Uint8Array, ports: readonly LatePorts[], cell?: SharedArrayBuffer) {
     this.ring = new CoalescedRing(run);
     this.#ports = ports;
-    this.#emptying = new Lock(new Int32Array(cell), 0);
+    this.#emptying = cell && new Lock(new Int32Array(cell), 0);
   }
 
   /** Carries out all that wait; `settle` must follow. Where another thread is at it, waits until that has done so. */
   carryOut(): void {
-    if (this.ring.isEmpty) return;
     this.#unsettled = true;
-    this.#emptying.acquire();
+    const emptying = this.#emptying;
+    emptying?.acquire();
     try {
       this.ring.drain(this.#write);
     } finally {
-      this.#emptying.release();
+      emptying?.release();
     }
   }
 
@@ -48,24 +50,28 @@ export class LateWrites {
   settle(): void {
     if (!this.#unsettled) return;
     this.#unsettled = false;
-    for (const { device, lock } of this.#ports) {
-      lock.acquire();
+    const ports = this.#ports;
+    for (let i = 0; i < ports.length; i++) {
+      const { device, lock } = ports[i] ?? NO_PORTS;
+      lock?.acquire();
       try {
         device.settle();
       } finally {
-        lock.release();
+        lock?.release();
       }
     }
   }
 
   readonly #write = ({ address, isPio, length, count, values }: CoalescedWrites): void => {
-    for (const { port, size, device, lock } of this.#ports) {
+    const ports = this.#ports;
+    for (let i = 0; i < ports.length; i++) {
+      const { port, size, device, lock } = ports[i] ?? NO_PORTS;
       if (!isPio || address < port || address + length > port + size) continue;
-      lock.acquire();
+      lock?.acquire();
       try {
         device.writeLate(address - port, values, count);
       } finally {
-        lock.release();
+        lock?.release();
       }
     }
   };

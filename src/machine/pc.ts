@@ -3,7 +3,16 @@ import { type AcpiOptions, acpiTables } from '../boot/acpi/tables.js';
 import { AcpiPm, acpiPmState } from '../devices/acpi-pm.js';
 import { DebugExit, debugExitState } from '../devices/debug-exit.js';
 import { DebugConsole, PostCode, postCodeState } from '../devices/debug-port.js';
-import type { ByteSink, ByteSource, Clock, DmaMemory, EndSink, InterruptLine, Registers } from '../devices/device.js';
+import type {
+  ByteSink,
+  ByteSource,
+  Clock,
+  Delay,
+  DmaMemory,
+  EndSink,
+  InterruptLine,
+  Registers,
+} from '../devices/device.js';
 import { FwCfg, type FwCfgFile, type FwCfgItem, fwCfgItems, fwCfgState } from '../devices/fw-cfg.js';
 import { HostBridge, hostBridgeState, initHostBridge } from '../devices/host-bridge.js';
 import { I8042, i8042State, initI8042 } from '../devices/i8042.js';
@@ -11,7 +20,8 @@ import { PciHost, pciAddress, pciState } from '../devices/pci.js';
 import { Pvpanic, pvpanicState } from '../devices/pvpanic.js';
 import { RESET_VALUE, ResetControl, resetControlState } from '../devices/reset-control.js';
 import { initRtc, Rtc, rtcState } from '../devices/rtc.js';
-import { Uart, uartState } from '../devices/uart.js';
+import { Uart } from '../devices/uart.js';
+import { uartState } from '../devices/uart-registers.js';
 import { initVga, type TextView, Vga, vgaState } from '../devices/vga.js';
 import { native } from '../kvm/native.js';
 import type { Vm } from '../kvm/vm.js';
@@ -56,6 +66,8 @@ export interface PcWiring {
   readonly console: ByteSink;
   readonly input: ByteSource;
   readonly ends: EndSink;
+  /** Has the vCPU's thread call `delayOver`. */
+  readonly delay: Delay;
   /** Has the main thread call `runTimers`. */
   readonly wakeTimers: () => void;
   readonly unclaimed: { readonly pio: () => void; readonly mmio: () => void };
@@ -113,6 +125,7 @@ export class Pc {
   readonly #i8042: Placed<I8042>;
   readonly #vga: Placed<Vga>;
   readonly #unclaimed: () => void;
+  readonly #isShared: boolean;
   readonly #timers: Timers;
 
   /** @param init given by the thread that makes the machine, once: the state that firmware leaves */
@@ -123,16 +136,17 @@ export class Pc {
   ) {
     const { console, input, ends, unclaimed } = wiring;
     this.#unclaimed = unclaimed.pio;
+    this.#isShared = cpus > 1;
     this.pio = new Bus('port', { unclaimed: unclaimed.pio });
     this.mmio = new Bus('MMIO address', { unclaimed: unclaimed.mmio });
-    // The main thread hands input to these, or runs their timers; all else is touched by vCPUs only.
-    const board = new Board(buffer, (name) => cpus > 1 || ['uart', 'rtc', 'i8042'].includes(name));
+    // The main thread hands keys to one and runs the other's timer; all else is touched by vCPUs only.
+    const board = new Board(buffer, (name) => cpus > 1 || ['rtc', 'i8042'].includes(name));
     this.#timers = new Timers(timers, wiring.wakeTimers);
     const line = (irq: number) => new IsaLine(wiring.vm, irq, new Uint8Array(levels));
     const self = <D>(device: D): D => device;
     const at = (start: number, size: number, width: 1 | 2 | 4 = 1) => ({ bus: this.pio, start, size, width });
 
-    this.#uart = board.place('uart', uartState, (s) => new Uart(s, line(COM1.irq), console, input), {
+    this.#uart = board.place('uart', uartState, (s) => new Uart(s, line(COM1.irq), console, input, wiring.delay), {
       ...at(COM1.port, 8),
       registers: self,
     });
@@ -224,7 +238,8 @@ export class Pc {
 
   /** Whose writes may come late: the UART's transmitter holding register. */
   get latePorts(): readonly LatePorts[] {
-    return [{ port: COM1.port, size: 1, ...this.#uart }];
+    const { device, lock } = this.#uart;
+    return [{ port: COM1.port, size: 1, device, lock: this.#isShared ? lock : undefined }];
   }
 
   /** What of text memory the screen shows. From any thread. */
@@ -232,16 +247,16 @@ export class Pc {
     return this.#vga.device.view;
   }
 
-  /**
-   * There is console input: the UART takes what it has room for. From any thread. Returns false where the UART is in
-   * use: it is for as long as a vCPU waits for a slow reader of its output, perhaps the caller itself.
-   */
-  tryReceive(): boolean {
+  /** There is console input: the UART takes what it has room for. On a vCPU's thread. */
+  receive(): void {
     const { device, lock } = this.#uart;
-    return lock.ifFree(() => {
-      device.receive();
-      return true;
-    });
+    lock.hold(() => device.receive());
+  }
+
+  /** The delay that a device of this thread's started is over. */
+  delayOver(): void {
+    const { device, lock } = this.#uart;
+    lock.hold(() => device.delayOver());
   }
 
   /** A key was struck. From any thread. Returns false where the keyboard cannot take it now. */

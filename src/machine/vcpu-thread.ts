@@ -7,13 +7,12 @@ import { native } from '../kvm/native.js';
 import { recordThread } from '../kvm/trace.js';
 import { Vcpu, type VcpuHandle } from '../kvm/vcpu.js';
 import { Vm, type VmHandle } from '../kvm/vm.js';
-import { RFLAGS_IF } from '../kvm/x86.js';
 import { GuestMemory } from '../memory/guest-memory.js';
 import type { RamPiece } from '../memory/ram.js';
 import { ByteRing, ringBuffer } from '../memory/ring.js';
 import { makeBreakTest } from './break-on.js';
 import { makeSender } from './console-sender.js';
-import { COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
+import { COMMAND_INSPECT, COMMAND_STOP, ControlBlock, STATE_ENDED, STATE_RUNNING, STATE_STARTING } from './control.js';
 import { finishRecording } from './exit-recorder.js';
 import { Hops, TimedBus } from './hops.js';
 import { LateWrites } from './late-writes.js';
@@ -21,6 +20,7 @@ import { type LoopContext, makeLoop } from './loop.js';
 import { otherExitEnd } from './outcome.js';
 import { makePcMemory, Pc, type PcMemory } from './pc.js';
 import type { ThreadEnd } from './thread-end.js';
+import { VcpuDelay } from './vcpu-delay.js';
 
 const EINTR = 4;
 /** From a vCPU that waited for INIT or SIPI: it has been woken, and runs at the next KVM_RUN. */
@@ -91,6 +91,9 @@ class VcpuThread {
   readonly #context: LoopContext;
   readonly #exitRing: SharedArrayBuffer | undefined;
   readonly #lateWrites: LateWrites | undefined;
+  readonly #delay: VcpuDelay;
+  readonly #input: ByteRing;
+  readonly #pc: Pc;
   #isEnding = false;
   #metBreak: string | undefined;
   #end: ThreadEnd = { reason: 'stopped' };
@@ -104,8 +107,10 @@ class VcpuThread {
     const isStopped = (): boolean => this.#isStopped;
     const output = makeSender(new ByteRing(job.output), { sendWord, isStopped, threads: job.pc.cpus });
     const input = new ByteRing(job.input);
+    this.#input = input;
     const hops = job.hops && new Hops(job.hops);
     const half = input.capacity / 2;
+    this.#delay = new VcpuDelay(this.#vcpu.page.bytes, () => this.#pc.delayOver());
     const pc = new Pc(job.pc, {
       vm: Vm.fromHandle(job.vm),
       memory: this.#memory,
@@ -117,10 +122,11 @@ class VcpuThread {
           return byte;
         },
         get ready() {
-          return input.length > 0;
+          return !input.isEmpty;
         },
       },
       ends: { end: (end) => this.#endWith(end) },
+      delay: this.#delay,
       wakeTimers: () => post({ type: 'timers' }),
       unclaimed: {
         pio: () => {
@@ -131,8 +137,11 @@ class VcpuThread {
         },
       },
     });
+    this.#pc = pc;
     this.#exitRing = job.exitRing;
-    if (job.lateWrites) this.#lateWrites = new LateWrites(this.#vcpu.page.bytes, pc.latePorts, job.pc.lateWrites);
+    const { cpus, lateWrites } = job.pc;
+    if (job.lateWrites)
+      this.#lateWrites = new LateWrites(this.#vcpu.page.bytes, pc.latePorts, cpus > 1 ? lateWrites : undefined);
     this.#context = {
       run: this.#makeRun(job),
       page: this.#vcpu.page,
@@ -185,6 +194,7 @@ class VcpuThread {
     post({ type: 'running' });
     this.#takeNewMemory();
     this.#park();
+    this.#takeInput();
     fields.startNs = native.monotonicNs();
     fields.startTicks = native.rdtsc();
     try {
@@ -240,8 +250,10 @@ class VcpuThread {
 
   /** Where no exit follows that would take them. */
   #takeLateWrites(): void {
-    this.#lateWrites?.carryOut();
-    this.#lateWrites?.settle();
+    const late = this.#lateWrites;
+    if (late === undefined || late.ring.isEmpty) return;
+    late.carryOut();
+    late.settle();
   }
 
   #interrupted(errno: number): boolean {
@@ -253,15 +265,26 @@ class VcpuThread {
     }
     this.#takeLateWrites();
     this.#vcpu.page.immediateExit = 0;
+    this.#delay.look();
+    this.#takeInput();
     // Read after immediateExit is cleared: a stop that comes later sets it again, and kicks.
     if (this.#control.isPauseWanted) this.#park();
     if (this.#isStopped) return false;
+    if (this.#control.command === COMMAND_INSPECT) this.#answerInspection();
+    return true;
+  }
+
+  /** The main thread kicks for it; what came before the loop began is looked for then. */
+  #takeInput(): void {
+    if (this.#input.length > 0) this.#pc.receive();
+  }
+
+  #answerInspection(): void {
     const { fields } = this.#control;
     fields.mpState = this.#vcpu.getMpState();
-    fields.interruptFlag = (this.#vcpu.getRegs().rflags & RFLAGS_IF) === 0n ? 0 : 1;
+    fields.interruptFlag = this.#vcpu.page.ifFlag ? 1 : 0;
     this.#control.answerInspection();
     post({ type: 'inspected' });
-    return true;
   }
 
   /** The loop has not seen this exit: it is counted here. */

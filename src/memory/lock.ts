@@ -16,6 +16,16 @@ export class Lock {
       Atomics.wait(this.cells, this.index, CONTENDED);
   }
 
+  /** Does something while it holds the lock. */
+  hold(work: () => void): void {
+    this.acquire();
+    try {
+      work();
+    } finally {
+      this.release();
+    }
+  }
+
   /** Does something while it holds the lock; where that is not free, does nothing and returns false. It never waits. */
   ifFree(work: () => boolean): boolean {
     if (Atomics.compareExchange(this.cells, this.index, FREE, HELD) !== FREE) return false;

@@ -35,6 +35,11 @@ export class ByteRing {
     return (Atomics.load(this.#indices, HEAD) - Atomics.load(this.#indices, TAIL)) >>> 0;
   }
 
+  /** Whether none wait. Consumer only: its own count is what it wrote last. */
+  get isEmpty(): boolean {
+    return Atomics.load(this.#indices, HEAD) === this.#indices[TAIL];
+  }
+
   /** Appends a byte; returns false where the ring is full. Producer only. */
   push(byte: number): boolean {
     const head = Atomics.load(this.#indices, HEAD);
@@ -59,11 +64,14 @@ export class ByteRing {
 
   /** Appends those of `values` from `from` to `to` that there is room for, a byte each; returns how many. Producer only. */
   pushValues(values: Uint32Array, from: number, to: number): number {
-    const head = Atomics.load(this.#indices, HEAD);
-    const room = this.#bytes.length - ((head - Atomics.load(this.#indices, TAIL)) >>> 0);
+    const indices = this.#indices;
+    const bytes = this.#bytes;
+    const mask = this.#mask;
+    const head = indices[HEAD] ?? 0;
+    const room = bytes.length - ((head - Atomics.load(indices, TAIL)) >>> 0);
     const count = Math.min(room, to - from);
-    for (let i = 0; i < count; i++) this.#bytes[(head + i) & this.#mask] = values[from + i] ?? 0;
-    Atomics.store(this.#indices, HEAD, (head + count) | 0);
+    for (let i = 0; i < count; i++) bytes[(head + i) & mask] = values[from + i] ?? 0;
+    Atomics.store(indices, HEAD, (head + count) | 0);
     return count;
   }
 

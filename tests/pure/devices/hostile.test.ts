@@ -11,9 +11,19 @@ import { PciHost, pciState } from '../../../src/devices/pci.js';
 import { Pvpanic, pvpanicState } from '../../../src/devices/pvpanic.js';
 import { ResetControl, resetControlState } from '../../../src/devices/reset-control.js';
 import { initRtc, Rtc, rtcState } from '../../../src/devices/rtc.js';
-import { Uart, uartState } from '../../../src/devices/uart.js';
+import { Uart } from '../../../src/devices/uart.js';
+import { uartState } from '../../../src/devices/uart-registers.js';
 import { initVga, Vga, vgaState } from '../../../src/devices/vga.js';
-import { QueuedBytes, RecordedBytes, RecordedEnds, RecordedLine, random, SetClock, SetTimer } from './parts.js';
+import {
+  QueuedBytes,
+  RecordedBytes,
+  RecordedDelay,
+  RecordedEnds,
+  RecordedLine,
+  random,
+  SetClock,
+  SetTimer,
+} from './parts.js';
 
 interface Subject {
   /** Width of the registers, and of their range. */
@@ -40,7 +50,8 @@ function uart(): Subject {
   const state = uartState.make();
   const irq = new RecordedLine();
   const far = new QueuedBytes();
-  const device = new Uart(state, irq, new RecordedBytes(), far);
+  const delay = new RecordedDelay();
+  const device = new Uart(state, irq, new RecordedBytes(), far, delay);
   return {
     width: 1,
     size: 8,
@@ -48,6 +59,8 @@ function uart(): Subject {
     meanwhile: (number) => {
       if (far.waiting.length < 100) far.push('input');
       if (number & 1) device.receive();
+      if (number & 2) device.writeLate(0, Uint32Array.of(number), 1);
+      if (number & 4 && delay.waiting !== undefined) device.delayOver();
     },
     invariant: () => {
       expect(state.fifoLength).toBeLessThanOrEqual(16);

@@ -3,6 +3,7 @@ import type {
   ByteSink,
   ByteSource,
   Clock,
+  Delay,
   DeviceEnd,
   EndSink,
   InterruptLine,
@@ -50,6 +51,16 @@ export class QueuedBytes implements ByteSource {
 
   get ready(): boolean {
     return this.waiting.length > 0;
+  }
+}
+
+/** A delay that is over when the test says so. */
+export class RecordedDelay implements Delay {
+  /** What was asked for and is not over, in nanoseconds. */
+  waiting: number | undefined;
+
+  start(ns: number): void {
+    this.waiting = ns;
   }
 }
 

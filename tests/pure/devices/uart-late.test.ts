@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { Uart } from '../../../src/devices/uart.js';
 import {
   DATA_READY,
   FCR,
@@ -20,10 +21,10 @@ const DLAB = 0x80;
 const IIR_THRE = 0xc2;
 const IIR_NONE = 0xc1;
 
-let { irq, out, uart, read, write, drain } = uartRig();
+let { state, irq, out, far, delay, uart, read, write, drain } = uartRig();
 
 beforeEach(() => {
-  ({ irq, out, uart, read, write, drain } = uartRig());
+  ({ state, irq, out, far, delay, uart, read, write, drain } = uartRig());
   write(FCR, FIFO_ON);
 });
 
@@ -91,5 +92,53 @@ describe('the interrupt of late writes', () => {
     read(IIR);
     late('last', () => write(IER, 0));
     expect([irq.level, irq.edges]).toEqual([false, 1]);
+  });
+});
+
+describe('the interrupt turned on in a flood', () => {
+  /** 16 bytes at 115,200 baud, ten bits each. */
+  const FULL_FIFO_NS = 1_388_889;
+
+  beforeEach(() => {
+    write(MCR, MCR_OUT2);
+    late('flood');
+    write(IER, IER_THRI);
+  });
+
+  it('comes as late as if a full FIFO were sent first', () => {
+    expect([irq.level, read(IIR), delay.waiting]).toEqual([false, IIR_NONE, FULL_FIFO_NS]);
+    uart.delayOver();
+    expect([irq.level, irq.edges, read(IIR), irq.level]).toEqual([true, 1, IIR_THRE, false]);
+  });
+
+  it('does not come where the driver has turned it off', () => {
+    write(IER, 0);
+    uart.delayOver();
+    expect([irq.edges, read(IIR)]).toEqual([0, IIR_NONE]);
+  });
+
+  it('comes once, whatever else the driver does', () => {
+    uart.delayOver();
+    read(IIR);
+    uart.delayOver();
+    expect([irq.level, irq.edges, read(IIR)]).toEqual([false, 1, IIR_NONE]);
+  });
+
+  it('comes with the next bytes where a driver does not wait for it', () => {
+    late('more');
+    expect([irq.level, read(IIR)]).toEqual([true, IIR_THRE]);
+  });
+
+  it('comes at once where the flood is over: a byte made an exit', () => {
+    write(IER, 0);
+    write(TX, 0x2e);
+    write(IER, IER_THRI);
+    expect([irq.level, irq.edges, read(IIR)]).toEqual([true, 1, IIR_THRE]);
+  });
+
+  it('waits in the state: a machine that is restored goes on', () => {
+    const restored = new Uart(state, irq, out, far, delay);
+    restored.delayOver();
+    expect([irq.level, read(IIR)]).toEqual([true, IIR_THRE]);
   });
 });

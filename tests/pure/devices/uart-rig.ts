@@ -1,5 +1,6 @@
-import { Uart, uartState } from '../../../src/devices/uart.js';
-import { inb, outb, QueuedBytes, RecordedBytes, RecordedLine } from './parts.js';
+import { Uart } from '../../../src/devices/uart.js';
+import { uartState } from '../../../src/devices/uart-registers.js';
+import { inb, outb, QueuedBytes, RecordedBytes, RecordedDelay, RecordedLine } from './parts.js';
 
 export const RX = 0;
 export const TX = 0;
@@ -32,7 +33,8 @@ export function uartRig() {
   const irq = new RecordedLine();
   const out = new RecordedBytes();
   const far = new QueuedBytes();
-  const uart = new Uart(state, irq, out, far);
+  const delay = new RecordedDelay();
+  const uart = new Uart(state, irq, out, far, delay);
   const read = (offset: number): number => inb(uart, offset);
   const write = (offset: number, value: number): void => outb(uart, offset, value);
 
@@ -49,5 +51,5 @@ export function uartRig() {
     return Buffer.from(bytes).toString('latin1');
   }
 
-  return { state, irq, out, far, uart, read, write, arrives, drain };
+  return { state, irq, out, far, delay, uart, read, write, arrives, drain };
 }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { Uart, uartState } from '../../../src/devices/uart.js';
+import { Uart } from '../../../src/devices/uart.js';
+import { uartState } from '../../../src/devices/uart-registers.js';
 import { inb, QueuedBytes, RecordedLine } from './parts.js';
 import {
   DATA_READY,
@@ -27,10 +28,10 @@ import {
   uartRig,
 } from './uart-rig.js';
 
-let { state, irq, out, far, uart, read, write, arrives, drain } = uartRig();
+let { state, irq, out, far, delay, uart, read, write, arrives, drain } = uartRig();
 
 beforeEach(() => {
-  ({ state, irq, out, far, uart, read, write, arrives, drain } = uartRig());
+  ({ state, irq, out, far, delay, uart, read, write, arrives, drain } = uartRig());
 });
 
 describe('registers', () => {
@@ -287,7 +288,7 @@ describe('state', () => {
     write(IER, IER_RDI | IER_THRI);
     arrives('abc');
     read(RX);
-    const other = new Uart(state, irq, out, far);
+    const other = new Uart(state, irq, out, far, delay);
     expect(inb(other, RX)).toBe(0x62);
     expect(read(RX)).toBe(0x63);
   });
@@ -303,7 +304,7 @@ describe('state', () => {
     copy.fifo.set(fifo);
     const line = new RecordedLine();
     const input = new QueuedBytes();
-    const restored = new Uart(copy, line, out, input);
+    const restored = new Uart(copy, line, out, input, delay);
     restored.receive();
     expect(line.level).toBe(true);
     expect(inb(restored, RX)).toBe(0x61);

@@ -53,9 +53,8 @@ describe('LateWrites', () => {
     expect(late.ring.isEmpty).toBe(true);
   });
 
-  it('lets the devices set their lines once, and only where something was carried out', () => {
+  it('lets the devices set their lines once, and only where writes were carried out', () => {
     const { kvm, calls, late } = rig();
-    late.carryOut();
     late.settle();
     expect(calls).toEqual([]);
     kvm.write(UART, [1]);
@@ -172,6 +171,19 @@ describe('LateWritesWatch', () => {
     expect(calls.at(-1)).toBe('close');
     watch.outputTaken(130);
     expect(calls.at(-1)).toBe('open 3f8+1');
+  });
+
+  it('puts its look off while output is taken, and finds what stands after it', () => {
+    watch.outputTaken(200);
+    streams(200);
+    ring.isEmpty = false;
+    for (let i = 0; i < 20; i++) {
+      watch.outputTaken(80);
+      vi.advanceTimersByTime(60);
+    }
+    expect(calls).toEqual(['open 3f8+1']);
+    vi.advanceTimersByTime(70);
+    expect(calls).toEqual(['open 3f8+1', 'kick']);
   });
 
   it('does nothing once the machine ends', () => {
