@@ -20,6 +20,7 @@
 #include <memory>
 #include <string>
 
+#include "kick_timer.h"
 #include "owned.h"
 #include "recorder.h"
 
@@ -291,15 +292,10 @@ Napi::Value Poll(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), count > 0 ? entry.revents : 0);
 }
 
-int KickSignal() { return SIGRTMIN + 2; }
-
 void InstallKickHandler(const Napi::CallbackInfo& info) {
   struct sigaction action = {};
   action.sa_flags = SA_SIGINFO;  // no SA_RESTART: the signal's whole work is to end KVM_RUN or a poll
-  action.sa_sigaction = [](int, siginfo_t* info, void*) {
-    // A timer's may come before KVM_RUN is entered, which then must not stay.
-    if (info->si_code == SI_TIMER) *static_cast<volatile uint8_t*>(info->si_value.sival_ptr) = 1;
-  };
+  action.sa_sigaction = KickTimer::OnKick;
   Check(info.Env(), sigaction(KickSignal(), &action, nullptr), "sigaction");
 }
 
@@ -313,37 +309,11 @@ Napi::Value Kick(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), result == 0);
 }
 
-// A POSIX timer that kicks the thread which made it.
-class KickTimer {
- public:
-  KickTimer(Napi::Env env, uint8_t* immediate_exit) {
-    sigevent event = {};
-    event.sigev_notify = SIGEV_THREAD_ID;
-    event.sigev_signo = KickSignal();
-    event.sigev_value.sival_ptr = immediate_exit;
-    event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
-    Check(env, timer_create(CLOCK_MONOTONIC, &event, &timer_), "timer_create");
-  }
-  KickTimer(const KickTimer&) = delete;
-  KickTimer& operator=(const KickTimer&) = delete;
-  ~KickTimer() { timer_delete(timer_); }
-
-  // One expiry in so many nanoseconds, in place of one that is due.
-  int Set(int64_t ns) {
-    constexpr int64_t kSecond = 1'000'000'000;
-    itimerspec spec = {};
-    spec.it_value = {ns / kSecond, ns % kSecond};
-    return timer_settime(timer_, 0, &spec, nullptr);
-  }
-
- private:
-  timer_t timer_{};
-};
-
 Napi::Value MakeKickTimer(const Napi::CallbackInfo& info) {
   const View page = Bytes(info, 0);
   if (page.length < sizeof(kvm_run)) throw Napi::RangeError::New(info.Env(), "no kvm_run");
-  auto timer = std::make_shared<KickTimer>(info.Env(), &reinterpret_cast<kvm_run*>(page.data)->immediate_exit);
+  auto timer = std::make_shared<KickTimer>();
+  Check(info.Env(), timer->Create(&reinterpret_cast<kvm_run*>(page.data)->immediate_exit), "timer_create");
   const auto set = [timer](const Napi::CallbackInfo& call) {
     Check(call.Env(), timer->Set(Integer(call, 0)), "timer_settime");
   };

@@ -14,8 +14,8 @@ export interface SuiteOptions {
   readonly workloads: readonly Row[];
   /** Seconds that all may take. */
   readonly budgetS: number;
-  /** What a workload is to take in a round, in nanoseconds. Default 20 ms. */
-  readonly roundNs?: number;
+  /** What a workload is to take in a round, in nanoseconds. Default 20 to 200 ms, as the budget allows. */
+  readonly roundNs?: number | undefined;
   /** Rounds are enough when each interval is narrower than this share of its median. Default 0.05. */
   readonly width?: number;
   /** An engine that has not ended by then hangs; sooner where its share of the budget is less. Default 30 s. */
@@ -25,6 +25,8 @@ export interface SuiteOptions {
   readonly signal: AbortSignal;
   readonly progress?: (step: SuiteStep) => void;
 }
+
+type TimedOptions = SuiteOptions & { readonly roundNs: number };
 
 /** What is done now: an engine's part of a round, from 1; without one it is calibrated. */
 export interface SuiteStep {
@@ -37,7 +39,13 @@ export interface SuiteResult {
   readonly engines: readonly EngineResult[];
 }
 
-const ROUND_NS = 20e6;
+/**
+ * A round's time of a workload: the longer, the less counts what each has to begin with and to tell its end by, which on a
+ * host in software is milliseconds. The budget is divided so often by the cells, for calibration and some rounds.
+ */
+const LEAST_ROUND_NS = 20e6;
+const MOST_ROUND_NS = 200e6;
+const TURNS_IN_BUDGET = 40;
 const WIDTH = 0.05;
 const MOST_COUNT = 2 ** 32 - 1;
 /** A workload whose first count took less says too little about the next. */
@@ -58,8 +66,9 @@ const NS_PER_MS = 1e6;
 const NS_PER_S = 1e9;
 
 /** Runs the suite. What an engine does wrong is in its own cells. @throws the reason of `signal`, where it is aborted */
-export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
-  const { engines, workloads, budgetS, now, width = WIDTH, progress = () => {} } = options;
+export async function runSuite(asked: SuiteOptions): Promise<SuiteResult> {
+  const { engines, workloads, budgetS, now, width = WIDTH, progress = () => {} } = asked;
+  const options = { ...asked, roundNs: asked.roundNs ?? roundTime(asked) };
   const deadline = now() + budgetS * NS_PER_S;
   const columns = engines.map((engine) => new Column(engine, workloads));
   for (const [index, column] of columns.entries()) {
@@ -93,11 +102,16 @@ export async function runSuite(options: SuiteOptions): Promise<SuiteResult> {
   return { rounds, engines: columns.map((column) => column.result) };
 }
 
+function roundTime({ engines, workloads, budgetS }: SuiteOptions): number {
+  const share = (budgetS * NS_PER_S) / (engines.length * workloads.length * TURNS_IN_BUDGET);
+  return Math.min(Math.max(share, LEAST_ROUND_NS), MOST_ROUND_NS);
+}
+
 /**
  * Finds what the engine can run, and how many iterations take a round's time: by as many launches as that takes. A
  * workload that has run once when the time is over stays at that; one that took too little time to be seen runs once more.
  */
-async function calibrate(column: Column, options: SuiteOptions, until: number): Promise<void> {
+async function calibrate(column: Column, options: TimedOptions, until: number): Promise<void> {
   const { now } = options;
   const probed = await column.engine.probe();
   if ('missing' in probed) return column.refuseRest('missing', probed.missing);
@@ -128,7 +142,7 @@ async function calibrate(column: Column, options: SuiteOptions, until: number): 
 }
 
 /** Sets a workload's count where that is known now; else gives the one to try. */
-function nextCount(column: Column, { name, count, sample }: Turn, { roundNs = ROUND_NS }: SuiteOptions): Asked[] {
+function nextCount(column: Column, { name, count, sample }: Turn, { roundNs }: TimedOptions): Asked[] {
   if (sample === undefined) return [{ name, count }];
   const before = column.first.get(name);
   if (sample.hostNs > 0) column.first.set(name, sample);

@@ -52,6 +52,17 @@ describe('the suite', () => {
     expect(slow.commandLines.at(-1)).toBe('cpu.integer=20000');
   });
 
+  it('makes a round longer where the budget allows it, up to 200 ms', async () => {
+    const counts: (string | undefined)[] = [];
+    for (const budgetS of [1, 5, 1000]) {
+      const time = new FakeTime();
+      const engine = new FakeEngine('fast', time, { ns: { 'cpu.integer': 1000 } });
+      await suite(time, [engine], { workloads: [workload('cpu.integer')], budgetS, roundNs: undefined });
+      counts.push(engine.commandLines.at(-1));
+    }
+    expect(counts).toEqual(['cpu.integer=25000', 'cpu.integer=125000', 'cpu.integer=200000']);
+  });
+
   it('runs a workload that uses up memory always as often as its count says', async () => {
     const time = new FakeTime();
     const engine = new FakeEngine('fast', time, { ns: { 'memory.first-touch': 1 } });

@@ -16,6 +16,7 @@ function makePc() {
     console: { write: nothing, writeAll: nothing },
     input: { next: () => -1, ready: false },
     ends: { end: nothing },
+    delay: { start: nothing },
     wakeTimers: nothing,
     unclaimed: { pio: nothing, mmio: nothing },
   };
