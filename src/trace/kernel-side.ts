@@ -45,10 +45,15 @@ export class KernelSide {
     return this.#trace.lost;
   }
 
-  /** Takes what has come. @param threads the index of the vCPU by the thread's number */
-  drain(threads: ReadonlyMap<number, number>, toNs: ToNs): void {
-    for (const event of this.#trace.drain()) {
-      const index = threads.get(event.tid);
+  /**
+   * Takes what has come. @param threads gives the index of the vCPU by the thread's number: asked once the events are
+   * read, since a thread has said its number before its first one
+   */
+  drain(threads: () => ReadonlyMap<number, number>, toNs: ToNs): void {
+    const events = this.#trace.drain();
+    const indices = threads();
+    for (const event of events) {
+      const index = indices.get(event.tid);
       if (index === undefined) continue;
       let cpu = this.#cpus.get(index);
       if (cpu === undefined) {

@@ -113,7 +113,7 @@ export class Recording {
   #handOn(): boolean {
     // What the rings hold now happened before: so the kernel's events of it are there when they are read next.
     const counts = this.#cpus.map(({ ring }) => Math.min(ring.waiting, MOST_AT_ONCE));
-    this.#kernel?.drain(this.machine.vcpuThreads, this.toNs);
+    this.#kernel?.drain(() => this.machine.vcpuThreads, this.toNs);
     this.#cpus.forEach((cpu, index) => {
       cpu.ring.take(counts[index] ?? 0, (raw) => this.#hand(this.#eventOf(raw, cpu, index)));
     });
