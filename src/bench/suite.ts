@@ -15,7 +15,7 @@ export interface SuiteOptions {
   /** Seconds that all may take. */
   readonly budgetS: number;
   /** What a workload is to take in a round, in nanoseconds. Default 20 to 200 ms, as the budget allows. */
-  readonly roundNs?: number | undefined;
+  readonly roundNs?: number;
   /** Rounds are enough when each interval is narrower than this share of its median. Default 0.05. */
   readonly width?: number;
   /** An engine that has not ended by then hangs; sooner where its share of the budget is less. Default 30 s. */

@@ -12,8 +12,6 @@ export interface LatePorts {
   readonly lock: Lock | undefined;
 }
 
-const NO_PORTS: LatePorts = { port: 0, size: 0, device: { writeLate: () => {}, settle: () => {} }, lock: undefined };
-
 /** Shared memory in which the vCPU threads agree who empties the ring. */
 export const lateWritesCell = (): SharedArrayBuffer => new SharedArrayBuffer(4);
 
@@ -50,9 +48,12 @@ export class LateWrites {
   settle(): void {
     if (!this.#unsettled) return;
     this.#unsettled = false;
+    // Not `for … of`, here and below: it makes objects for as long as V8 has not optimized it.
     const ports = this.#ports;
     for (let i = 0; i < ports.length; i++) {
-      const { device, lock } = ports[i] ?? NO_PORTS;
+      const late = ports[i];
+      if (late === undefined) continue;
+      const { device, lock } = late;
       lock?.acquire();
       try {
         device.settle();
@@ -65,7 +66,9 @@ export class LateWrites {
   readonly #write = ({ address, isPio, length, count, values }: CoalescedWrites): void => {
     const ports = this.#ports;
     for (let i = 0; i < ports.length; i++) {
-      const { port, size, device, lock } = ports[i] ?? NO_PORTS;
+      const late = ports[i];
+      if (late === undefined) continue;
+      const { port, size, device, lock } = late;
       if (!isPio || address < port || address + length > port + size) continue;
       lock?.acquire();
       try {

@@ -259,7 +259,6 @@ export class Machine {
 
   #run(): void {
     this.#instance.start();
-    if (this.#console.inputRing.length > 0) this.#instance.inputArrived();
     void this.#instance.ended.then((end) => this.#onThreadEnd(end));
   }
 

@@ -53,7 +53,8 @@ export interface PcMemory {
   /** Levels of the ISA interrupt lines, as KVM was told last. */
   readonly levels: SharedArrayBuffer;
   readonly timers: SharedArrayBuffer;
-  readonly lateWrites: SharedArrayBuffer;
+  /** Where vCPU threads agree who empties KVM's ring of writes; absent where there is one. */
+  readonly lateWrites?: SharedArrayBuffer;
   readonly cpus: number;
   /** What a firmware is told, in shared memory; absent where there is none. */
   readonly fwCfg?: readonly FwCfgItem[];
@@ -78,8 +79,8 @@ export const makePcMemory = (cpus: number, files?: readonly FwCfgFile[]): PcMemo
   board: boardBuffer(),
   levels: new SharedArrayBuffer(ISA_INTERRUPTS),
   timers: timerCells(),
-  lateWrites: lateWritesCell(),
   cpus,
+  ...(cpus > 1 && { lateWrites: lateWritesCell() }),
   ...(files && { fwCfg: fwCfgItems(withAcpi(files, cpus), cpus).map(shared) }),
 });
 

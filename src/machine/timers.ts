@@ -72,14 +72,11 @@ export class Timers {
     if (this.#stopped) return;
     let next = NEVER;
     for (const { timer, placed } of this.#driven) {
-      placed.lock.acquire();
-      try {
+      placed.lock.hold(() => {
         if (timer.due <= clock.wallMs()) placed.device.expire();
         timer.accept();
         next = Math.min(next, timer.due);
-      } finally {
-        placed.lock.release();
-      }
+      });
     }
     if (next === NEVER) return;
     const wait = Math.min(Math.max(next - clock.wallMs(), 0), LONGEST_WAIT_MS);

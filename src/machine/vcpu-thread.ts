@@ -139,9 +139,7 @@ class VcpuThread {
     });
     this.#pc = pc;
     this.#exitRing = job.exitRing;
-    const { cpus, lateWrites } = job.pc;
-    if (job.lateWrites)
-      this.#lateWrites = new LateWrites(this.#vcpu.page.bytes, pc.latePorts, cpus > 1 ? lateWrites : undefined);
+    if (job.lateWrites) this.#lateWrites = new LateWrites(this.#vcpu.page.bytes, pc.latePorts, job.pc.lateWrites);
     this.#context = {
       run: this.#makeRun(job),
       page: this.#vcpu.page,

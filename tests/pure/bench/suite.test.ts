@@ -57,7 +57,8 @@ describe('the suite', () => {
     for (const budgetS of [1, 5, 1000]) {
       const time = new FakeTime();
       const engine = new FakeEngine('fast', time, { ns: { 'cpu.integer': 1000 } });
-      await suite(time, [engine], { workloads: [workload('cpu.integer')], budgetS, roundNs: undefined });
+      const { signal } = new AbortController();
+      await runSuite({ engines: [engine], workloads: [workload('cpu.integer')], budgetS, now: time.now, signal });
       counts.push(engine.commandLines.at(-1));
     }
     expect(counts).toEqual(['cpu.integer=25000', 'cpu.integer=125000', 'cpu.integer=200000']);
