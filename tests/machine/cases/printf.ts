@@ -75,7 +75,11 @@ function assertSteps({ steps, byTrap, rest }: PrintfResult): void {
     calls.map(({ disassembly, registers }) => ({ disassembly, registers })),
     [{ disassembly: byTrap ? 'ud2' : 'syscall', registers: { rax: '0x1', rdx: '0x1a' } }],
   );
-  assert.equal(steps.find(({ what }) => what === 'formats')?.source?.file, 'printf/program/program.c');
+  // Where an exit of KVM's own cut the formatting, its begin has the place of that exit: in the library, as a rule.
+  const formats = steps.find(({ what }) => what === 'formats');
+  const file = formats?.source?.file ?? 'none';
+  if (formats?.exit === undefined) assert.equal(file, 'printf/program/program.c');
+  else assert.ok(file.startsWith('printf/program/'), file);
   assert.deepEqual(rest, { characters: 25, exits: 50 });
 }
 
