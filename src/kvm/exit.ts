@@ -32,6 +32,13 @@ export const IO_ONE_BYTE_OUT = KVM_EXIT_IO_OUT | (1 << 8);
 /** Likewise, of a byte read. */
 export const IO_ONE_BYTE_IN = KVM_EXIT_IO_IN | (1 << 8);
 
+/** Of an MMIO exit: the address's low half, the high one is next; the data's likewise; the length in bytes. */
+export const MMIO_ADDRESS_WORD = (EXIT + MMIO.physAddr.offset) / 4;
+export const MMIO_DATA_WORD = (EXIT + MMIO.data.offset) / 4;
+export const MMIO_LENGTH_WORD = (EXIT + MMIO.len.offset) / 4;
+/** In its low byte: 1 where the guest writes. */
+export const MMIO_IS_WRITE_WORD = (EXIT + MMIO.isWrite.offset) / 4;
+
 /** A typed array of one element always has it. */
 type Cell = { 0: number };
 const cell8 = (view: Uint8Array, at: number): Cell => cell(new Uint8Array(view.buffer, view.byteOffset + at, 1));

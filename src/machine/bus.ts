@@ -11,7 +11,7 @@ export interface BusRange {
   readonly width: 1 | 2 | 4;
 }
 
-const ALL_ONES = 0xff;
+const ALL_ONES = 0xffff_ffff;
 
 /** A range with the device behind it. */
 export interface Claim extends BusRange {
@@ -31,8 +31,8 @@ const NO_CLAIM: Claim = {
 
 /** Counts what reached no device. */
 export interface UnclaimedCounter {
-  /** Called once for each byte of an access that no device claims. */
-  unclaimed(address: number): void;
+  /** Called for bytes of an access, 1, 2 or 4, that no device claims; for each byte once. */
+  unclaimed(address: number, size: number): void;
 }
 
 /**
@@ -76,7 +76,8 @@ export class Bus {
 
   /** The device that claims the address, by name. */
   deviceAt(address: number): string | undefined {
-    return this.#claimAt(address)?.name;
+    const claim = this.#claimFrom(address);
+    return claim !== undefined && claim.start <= address ? claim.name : undefined;
   }
 
   /** @param size 1, 2 or 4 bytes */
@@ -97,9 +98,9 @@ export class Bus {
   }
 
   #readInParts(address: number, size: number): number {
-    if (size === 1) {
-      this.#counter.unclaimed(address);
-      return ALL_ONES;
+    if (!this.#isClaimed(address, size)) {
+      this.#counter.unclaimed(address, size);
+      return ALL_ONES >>> (32 - size * 8);
     }
     const half = size >> 1;
     const low = this.read(address, half);
@@ -107,10 +108,7 @@ export class Bus {
   }
 
   #writeInParts(address: number, value: number, size: number): void {
-    if (size === 1) {
-      this.#counter.unclaimed(address);
-      return;
-    }
+    if (!this.#isClaimed(address, size)) return this.#counter.unclaimed(address, size);
     const half = size >> 1;
     const bits = half * 8;
     this.write(address, value & ((1 << bits) - 1), half);
@@ -138,23 +136,27 @@ export class Bus {
     }
   }
 
-  #claimAt(address: number): Claim | undefined {
+  /** The first claim that ends after the address: the one around it, or the next above. */
+  #claimFrom(address: number): Claim | undefined {
     let low = 0;
-    let high = this.#claims.length - 1;
-    while (low <= high) {
+    let high = this.#claims.length;
+    while (low < high) {
       const middle = (low + high) >> 1;
-      const claim = this.#claims[middle];
-      if (claim === undefined || address < claim.start) high = middle - 1;
-      else if (address >= claim.end) low = middle + 1;
-      else return claim;
+      if (address < (this.#claims[middle]?.end ?? 0)) high = middle;
+      else low = middle + 1;
     }
-    return undefined;
+    return this.#claims[low];
+  }
+
+  #isClaimed(address: number, size: number): boolean {
+    const claim = this.#claimFrom(address);
+    return claim !== undefined && claim.start < address + size;
   }
 
   /** Makes the claim that takes such an access whole the last one; returns whether there is one. */
   #find(address: number, size: number): boolean {
-    const claim = this.#claimAt(address);
-    if (claim === undefined || size > claim.width || address + size > claim.end) return false;
+    const claim = this.#claimFrom(address);
+    if (claim === undefined || address < claim.start || size > claim.width || address + size > claim.end) return false;
     this.last = claim;
     return true;
   }

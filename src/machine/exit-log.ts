@@ -3,7 +3,14 @@
  * entry by the number of the exit in its round, so it keeps no position: rounds are a multiple of the ring's size.
  */
 import { KVM_EXIT_IO_OUT } from '../kvm/abi/exits.js';
-import { IO_WORD, type RunPage } from '../kvm/exit.js';
+import {
+  IO_WORD,
+  MMIO_ADDRESS_WORD,
+  MMIO_DATA_WORD,
+  MMIO_IS_WRITE_WORD,
+  MMIO_LENGTH_WORD,
+  type RunPage,
+} from '../kvm/exit.js';
 import { exitLabel } from '../kvm/exit-words.js';
 
 export const LOGGED_EXITS = 16;
@@ -40,14 +47,21 @@ export function logPortIo(log: Uint32Array, entry: number, page: RunPage): void 
   if (count !== 1) log[entry + COUNT] = count;
 }
 
-/** MMIO, carried out. */
-export function logMemoryIo(log: Uint32Array, entry: number, page: RunPage): void {
-  const { mmioAddress: address, mmioLength: length, mmioDataOffset: at } = page;
-  log[entry + WHAT] = (page.mmioIsWrite ? MMIO_WRITE : MMIO_READ) | (length << 8);
-  log[entry + DATA_LOW] = littleEndian(page.bytes, at, Math.min(length, 4));
-  log[entry + DATA_HIGH] = littleEndian(page.bytes, at + 4, Math.max(length - 4, 0));
-  log[entry + ADDRESS_LOW] = address >>> 0;
-  log[entry + ADDRESS_HIGH] = address / 0x100000000;
+/** MMIO, carried out. @param words kvm_run's */
+export function logMemoryIo(log: Uint32Array, entry: number, words: Uint32Array): void {
+  const length = words[MMIO_LENGTH_WORD] ?? 0;
+  const isWrite = ((words[MMIO_IS_WRITE_WORD] ?? 0) & 0xff) !== 0;
+  log[entry + WHAT] = (isWrite ? MMIO_WRITE : MMIO_READ) | (length << 8);
+  log[entry + DATA_LOW] = lowBytes(words[MMIO_DATA_WORD] ?? 0, length);
+  log[entry + DATA_HIGH] = lowBytes(words[MMIO_DATA_WORD + 1] ?? 0, length - 4);
+  log[entry + ADDRESS_LOW] = words[MMIO_ADDRESS_WORD] ?? 0;
+  log[entry + ADDRESS_HIGH] = words[MMIO_ADDRESS_WORD + 1] ?? 0;
+}
+
+/** So many bytes of a word, as an unsigned number: none where it is less than 1, all from 4 on. */
+export function lowBytes(word: number, count: number): number {
+  if (count >= 4) return word;
+  return count < 1 ? 0 : word & ((1 << (count * 8)) - 1);
 }
 
 /** Any other exit. */

@@ -7,10 +7,14 @@ import {
   IO_ONE_BYTE_IN,
   IO_ONE_BYTE_OUT,
   IO_WORD,
+  MMIO_ADDRESS_WORD,
+  MMIO_DATA_WORD,
+  MMIO_IS_WRITE_WORD,
+  MMIO_LENGTH_WORD,
   type RunPage,
 } from '../kvm/exit.js';
 import type { Bus } from './bus.js';
-import { LOG_DATA, LOGGED_EXITS, logEnd, logMemoryIo, logOther, logPortIo } from './exit-log.js';
+import { LOG_DATA, LOGGED_EXITS, logEnd, logMemoryIo, logOther, logPortIo, lowBytes } from './exit-log.js';
 
 /** Everything that the loop touches. */
 export interface LoopContext {
@@ -117,7 +121,7 @@ function goOnAfter(context: LoopContext, result: number): boolean {
 function otherThanPortIo(context: LoopContext, reason: number, entry: number): boolean {
   if (reason === KVM_EXIT_MMIO) {
     memoryIo(context.page, context.mmio);
-    logMemoryIo(context.log, entry, context.page);
+    logMemoryIo(context.log, entry, context.page.words);
     return true;
   }
   logOther(context.log, entry, reason);
@@ -134,10 +138,16 @@ export function portIo(page: RunPage, pio: Bus): void {
   }
 }
 
-/** MMIO of 1 to 8 bytes. */
-export function memoryIo(page: RunPage, mmio: Bus): void {
-  if (page.mmioIsWrite) mmio.writeBytes(page.mmioAddress, page.bytes, page.mmioDataOffset, page.mmioLength);
-  else mmio.readBytes(page.mmioAddress, page.bytes, page.mmioDataOffset, page.mmioLength);
+/** MMIO of 1 to 8 bytes: of 1, 2 and 4 the bus is asked once. */
+export function memoryIo({ words, bytes, mmioDataOffset }: RunPage, mmio: Bus): void {
+  const address = (words[MMIO_ADDRESS_WORD + 1] ?? 0) * 0x100000000 + (words[MMIO_ADDRESS_WORD] ?? 0);
+  const length = words[MMIO_LENGTH_WORD] ?? 0;
+  const isWrite = ((words[MMIO_IS_WRITE_WORD] ?? 0) & 0xff) !== 0;
+  if (length === 4 || length === 2 || length === 1) {
+    if (isWrite) mmio.write(address, lowBytes(words[MMIO_DATA_WORD] ?? 0, length), length);
+    else words[MMIO_DATA_WORD] = mmio.read(address, length);
+  } else if (isWrite) mmio.writeBytes(address, bytes, mmioDataOffset, length);
+  else mmio.readBytes(address, bytes, mmioDataOffset, length);
 }
 
 /** The access of the last exit is complete only at the next KVM_RUN, which does nothing else here. */

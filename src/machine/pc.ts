@@ -28,7 +28,7 @@ import type { Vm } from '../kvm/vm.js';
 import { ACPI_TABLES_START, ramRanges } from '../memory/map.js';
 import { struct } from '../memory/struct.js';
 import { Board, boardBuffer, type Placed, type Placement } from './board.js';
-import { Bus } from './bus.js';
+import { Bus, type UnclaimedCounter } from './bus.js';
 import { type LatePorts, lateWritesCell } from './late-writes.js';
 import { Timers, timerCells } from './timers.js';
 
@@ -60,6 +60,8 @@ export interface PcMemory {
   readonly fwCfg?: readonly FwCfgItem[];
 }
 
+type CountUnclaimed = UnclaimedCounter['unclaimed'];
+
 /** What a PC's devices reach outside. */
 export interface PcWiring {
   readonly vm: Pick<Vm, 'irqLine'>;
@@ -71,7 +73,8 @@ export interface PcWiring {
   readonly delay: Delay;
   /** Has the main thread call `runTimers`. */
   readonly wakeTimers: () => void;
-  readonly unclaimed: { readonly pio: () => void; readonly mmio: () => void };
+  /** Of each bus. */
+  readonly unclaimed: { readonly pio: CountUnclaimed; readonly mmio: CountUnclaimed };
 }
 
 /** @param files for a firmware, where the machine has one */
@@ -125,7 +128,7 @@ export class Pc {
   readonly #uart: Placed<Uart>;
   readonly #i8042: Placed<I8042>;
   readonly #vga: Placed<Vga>;
-  readonly #unclaimed: () => void;
+  readonly #unclaimed: CountUnclaimed;
   readonly #isShared: boolean;
   readonly #timers: Timers;
 

@@ -129,11 +129,11 @@ class VcpuThread {
       delay: this.#delay,
       wakeTimers: () => post({ type: 'timers' }),
       unclaimed: {
-        pio: () => {
-          fields.unclaimedPio++;
+        pio: (_port, size) => {
+          fields.unclaimedPio += size;
         },
-        mmio: () => {
-          fields.unclaimedMmio++;
+        mmio: (_address, size) => {
+          fields.unclaimedMmio += size;
         },
       },
     });

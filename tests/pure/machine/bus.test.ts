@@ -12,7 +12,9 @@ let bus = new Bus('port', { unclaimed: () => {} });
 beforeEach(() => {
   accesses = [];
   unclaimed = [];
-  bus = new Bus('port', { unclaimed: (address) => unclaimed.push(address) });
+  bus = new Bus('port', {
+    unclaimed: (address, size) => void unclaimed.push(...Array.from({ length: size }, (_, i) => address + i)),
+  });
 });
 
 /** Little-endian memory that records its accesses. */

@@ -102,6 +102,56 @@ describe('makeLoop', () => {
     expect(calls).toEqual([['MMIO out', 0, 4, 0x12345678]]);
   });
 
+  it.each([
+    { len: 1, steps: [[0, 1, 0xff]] },
+    { len: 2, steps: [[0, 2, 0xfeff]] },
+    {
+      len: 3,
+      steps: [
+        [0, 2, 0xfeff],
+        [2, 1, 0xfd],
+      ],
+    },
+    { len: 4, steps: [[0, 4, 0xfcfdfeff]] },
+    {
+      len: 8,
+      steps: [
+        [0, 4, 0xfcfdfeff],
+        [4, 4, 0xf8f9fafb],
+      ],
+    },
+  ])('takes no more than $len bytes of MMIO, and logs them', ({ len, steps }) => {
+    const data = Uint8Array.of(0xff, 0xfe, 0xfd, 0xfc, 0xfb, 0xfa, 0xf9, 0xf8);
+    const accesses: number[][] = [];
+    const mmio = new Bus('MMIO address', { unclaimed: () => {} });
+    const registers = {
+      read: (offset: number, size: number) => {
+        accesses.push([offset, size]);
+        return 2 ** (8 * size) - 1;
+      },
+      write: (offset: number, value: number, size: number) => void accesses.push([offset, size, value]),
+    };
+    mmio.add({ name: 'wide', start: 0x80_d000_0000, size: 8, width: 4 }, registers);
+    const exit = (isWrite: number): Step => ({
+      exitReason: KVM_EXIT_MMIO,
+      exit: { mmio: { physAddr: 0x80_d000_0000n, data, len, isWrite } },
+    });
+    runOver([exit(1), exit(0)], { mmio });
+    expect(accesses).toEqual([...steps, ...steps.map((step) => step.slice(0, 2))]);
+    expect([...page.bytes.subarray(page.mmioDataOffset, page.mmioDataOffset + len)]).toEqual(Array(len).fill(0xff));
+    const written = data.slice(0, len).reverse();
+    expect(readExitLog(context.log)).toEqual([
+      {
+        reason: 'MMIO',
+        write: true,
+        address: '0x80d0000000',
+        size: len,
+        value: `0x${Buffer.from(written).toString('hex')}`,
+      },
+      { reason: 'MMIO', write: false, address: '0x80d0000000', size: len, value: `0x${'ff'.repeat(len)}` },
+    ]);
+  });
+
   it('goes on for as long as it is let, past kicks, and counts every exit', () => {
     const exits: Step[] = Array.from({ length: 1000 }, () => io(KVM_EXIT_IO_OUT, 1, 1));
     runOver([...exits, EINTR, ...exits]);
