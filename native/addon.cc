@@ -322,10 +322,28 @@ Napi::Value MakeKickTimer(const Napi::CallbackInfo& info) {
   return function;
 }
 
+double Nanoseconds(const timespec& time) {
+  return static_cast<double>(time.tv_sec) * kNsPerSecond + static_cast<double>(time.tv_nsec);
+}
+
 Napi::Value MonotonicNs(const Napi::CallbackInfo& info) {
   timespec now = {};
   Check(info.Env(), clock_gettime(CLOCK_MONOTONIC, &now), "clock_gettime");
-  return Napi::Number::New(info.Env(), static_cast<double>(now.tv_sec) * kNsPerSecond + static_cast<double>(now.tv_nsec));
+  return Napi::Number::New(info.Env(), Nanoseconds(now));
+}
+
+// The kernel's number of a thread's clock, which it finds by the thread's number (pthread_getcpuclockid of any thread).
+clockid_t ThreadCpuClock(pid_t tid) {
+  constexpr unsigned kCpuClockSched = 2, kCpuClockPerThread = 4;
+  return static_cast<clockid_t>(~static_cast<unsigned>(tid) << 3 | kCpuClockPerThread | kCpuClockSched);
+}
+
+Napi::Value ThreadCpuNs(const Napi::CallbackInfo& info) {
+  timespec time = {};
+  const int result = clock_gettime(ThreadCpuClock(static_cast<pid_t>(Integer(info, 0))), &time);
+  if (result < 0 && errno == EINVAL) return info.Env().Undefined();
+  Check(info.Env(), result, "clock_gettime");
+  return Napi::Number::New(info.Env(), Nanoseconds(time));
 }
 
 Napi::Value Rdtsc(const Napi::CallbackInfo& info) {
@@ -361,6 +379,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   add("kick", Kick);
   add("makeKickTimer", MakeKickTimer);
   add("monotonicNs", MonotonicNs);
+  add("threadCpuNs", ThreadCpuNs);
   add("rdtsc", Rdtsc);
   add("makeRun", MakeRun);
   add("makeRecordingRun", MakeRecordingRun);

@@ -64,6 +64,8 @@ export interface Native {
   makeKickTimer(page: Uint8Array): (ns: number) => void;
   /** CLOCK_MONOTONIC in nanoseconds, exact below 2^53 (104 days of uptime). */
   monotonicNs(): number;
+  /** Processor time of a thread of this process, in nanoseconds; undefined where it no longer exists. */
+  threadCpuNs(tid: number): number | undefined;
   /** rdtsc, as a Number (exact below 2^53). */
   rdtsc(): number;
 }

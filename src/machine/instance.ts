@@ -5,6 +5,7 @@ import { CoalescedRing } from '../kvm/coalesced.js';
 import type { ParavirtFeatures } from '../kvm/cpuid.js';
 import type { OwnedFd } from '../kvm/fd.js';
 import type { Kvm } from '../kvm/kvm.js';
+import { native } from '../kvm/native.js';
 import { KvmTrace } from '../kvm/trace.js';
 import type { KvmEvent } from '../kvm/trace-events.js';
 import type { Vm } from '../kvm/vm.js';
@@ -127,7 +128,11 @@ export class Instance {
       const kick = () => this.#kick();
       const { dirtyRing } = options;
       this.liveMemory = new LiveMemory({ ...this, vm: this.#vm, kick, dirtyRing });
-      this.#idleWatch = new IdleWatch(controls, kick, () => this.stop({ reason: 'halted' }));
+      this.#idleWatch = new IdleWatch(controls, {
+        kick,
+        onHalted: () => this.stop({ reason: 'halted' }),
+        cpuNs: (tid) => native.threadCpuNs(tid),
+      });
       this.#lateWrites = this.#watchLateWrites();
       this.#kvmPorts = giveKvmPorts(this.#vm, options.kvmPorts);
       this.#load(options.plan);

@@ -21,11 +21,15 @@ function rig(count: number) {
   const cpus = Array.from({ length: count }, () => new ControlBlock(ControlBlock.makeBuffer()));
   let kicks = 0;
   let halted = 0;
-  const watch = new IdleWatch(
-    cpus,
-    () => kicks++,
-    () => halted++,
-  );
+  cpus.forEach((cpu, index) => {
+    cpu.fields.tid = index + 1;
+  });
+  const usedNs = cpus.map(() => 0);
+  const watch = new IdleWatch(cpus, {
+    kick: () => kicks++,
+    onHalted: () => halted++,
+    cpuNs: (tid) => usedNs[tid - 1],
+  });
   const answer = (index: number, { mpState, interruptFlag }: State): void => {
     const cpu = cpus[index];
     if (cpu === undefined) throw new Error('no such vCPU');
@@ -40,6 +44,9 @@ function rig(count: number) {
     makesAnExit: (index: number): void => {
       const counts = cpus[index]?.byReason;
       if (counts) counts[2] = (counts[2] ?? 0) + 1;
+    },
+    uses: (index: number, ms: number): void => {
+      usedNs[index] = (usedNs[index] ?? 0) + ms * 1e6;
     },
     get asked(): number {
       return cpus.filter(({ command }) => command === COMMAND_INSPECT).length;
@@ -69,6 +76,18 @@ describe('the watch of an idle machine', () => {
       machine.watch.look();
     }
     expect([machine.asked, machine.kicks]).toEqual([0, 0]);
+  });
+
+  it('asks nobody while one takes processor time: it spins, or waits for nothing long', () => {
+    const machine = idle(2);
+    machine.uses(1, 1000);
+    machine.watch.look();
+    machine.uses(1, 11);
+    machine.watch.look();
+    expect(machine.kicks).toBe(1);
+    machine.uses(1, 9);
+    machine.watch.look();
+    expect(machine.kicks).toBe(2);
   });
 
   it('asks all at once, and kicks them', () => {
