@@ -4,8 +4,8 @@
  *   begin NAME COUNT             at its last byte the workload begins
  *   NAME COUNT CHECKSUM TICKS    the workload has ended before its first byte; ticks of the TSC
  *   NAME unsupported WHY         in place of that where it failed, or of both
- * Before the last byte of `begin` it has run half as often: an emulator that compiles what runs often has done so then,
- * and what comes in that time is of no meaning. So that byte, as the next line's first, comes after a silence, but where
+ * Before the last byte of `begin` it has run half as often, or as often as NAME=COUNT/WARMUP asks: an emulator that
+ * compiles what runs often has done so then, and what comes in that time is of no meaning. So that byte, as the next line's first, comes after a silence, but where
  * the workload prints: a console that collects its output where much comes passes both on at once.
  *   end                          after all
  * So a host can take its own time by when these bytes come, beside the guest's ticks.
@@ -31,12 +31,12 @@ static const struct workload *find(const char *word) {
   return NULL;
 }
 
-/* The number after '='; 0, which is no count, where there is none that fits 32 bits. */
-static uint32_t count_of(const char *word) {
+/* The number after a mark in the word; 0, which is no count, where there is none that fits 32 bits. */
+static uint32_t number_after(const char *word, char mark) {
   uint32_t count = 0;
-  while (*word != '=' && *word != '\0' && !is_space(*word)) word++;
-  if (*word++ != '=') return 0;
-  for (; *word != '\0' && !is_space(*word); word++) {
+  while (*word != mark && *word != '\0' && !is_space(*word)) word++;
+  if (*word++ != mark) return 0;
+  for (; *word != '\0' && *word != '/' && !is_space(*word); word++) {
     const uint32_t digit = (uint32_t)(*word - '0');
     if (digit > 9 || count > (UINT32_MAX - digit) / 10) return 0;
     count = count * 10 + digit;
@@ -81,10 +81,10 @@ static void put_begin(const char *word, uint32_t count) {
 }
 
 /* Returns why it cannot run, or why it failed; NULL where it did not. */
-static const char *prepare_and_warm(const struct workload *workload, uint32_t count) {
+static const char *prepare_and_warm(const struct workload *workload, uint32_t warm_up) {
   uint32_t checksum;
   const char *why = workload->prepare == NULL ? NULL : workload->prepare();
-  if (why == NULL) why = run_one(workload, count / 2 + 1, &checksum);
+  if (why == NULL) why = run_one(workload, warm_up, &checksum);
   if (why == NULL && workload->prepare != NULL) why = workload->prepare();
   return why;
 }
@@ -92,7 +92,8 @@ static const char *prepare_and_warm(const struct workload *workload, uint32_t co
 static void measure(const char *word, const struct workload *workload, uint32_t count) {
   uint32_t checksum = 0;
   if (!prints(workload)) put_begin(word, count);
-  const char *why = prepare_and_warm(workload, count);
+  const uint32_t warm_up = number_after(word, '/');
+  const char *why = prepare_and_warm(workload, warm_up == 0 ? count / 2 + 1 : warm_up);
   if (prints(workload)) put_begin(word, count);
   put_char('\n');
   if (why != NULL) {
@@ -117,7 +118,7 @@ static void measure(const char *word, const struct workload *workload, uint32_t 
 
 static void take_word(const char *word) {
   const struct workload *workload = find(word);
-  const uint32_t count = count_of(word);
+  const uint32_t count = number_after(word, '=');
   if (workload == NULL) put_refusal(word, "there is no such workload");
   else if (count == 0) put_refusal(word, "its count is not from 1 to 4294967295");
   else measure(word, workload, count);

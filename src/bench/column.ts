@@ -48,6 +48,8 @@ export class Column {
   version: string | undefined;
   /** Iterations of each workload that it runs. */
   readonly counts = new Map<string, number>();
+  /** Of those that need more of it than others. */
+  readonly warmUps = new Map<string, number>();
   readonly #samples = new Map<string, Sample[]>();
   /** What it was calibrated by: the only samples where no round is left. */
   readonly first = new Map<string, Sample>();
@@ -103,8 +105,12 @@ export class Column {
     return samples.length === 0 ? undefined : median(samples.map(({ hostNs }) => hostNs));
   }
 
+  /** In the rows' order, however they were calibrated: what runs before one may leave it faster or slower. */
   get asked(): readonly Asked[] {
-    return [...this.counts].map(([name, count]) => ({ name, count }));
+    return this.workloads.flatMap(({ name }) => {
+      const count = this.counts.get(name);
+      return count === undefined ? [] : [{ name, count, warmUp: this.warmUps.get(name) }];
+    });
   }
 
   /** Whether the interval of each that is run in every round is narrow enough. */

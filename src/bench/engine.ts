@@ -13,6 +13,8 @@ export interface Engine {
   readonly name: string;
   /** Workloads that would end or hang its guest here, and why. */
   readonly beyond?: ReadonlyMap<string, string>;
+  /** Exits after which it handles one as fast as it ever will, where that is later than those of half a round. */
+  readonly warmUpExits?: number;
   /** Its version, or why it cannot be used here. Asked once. */
   probe(): Promise<{ readonly version: string } | { readonly missing: string }>;
   /** Why it cannot start that; undefined where it can. Asked after `probe`. */

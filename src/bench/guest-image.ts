@@ -7,6 +7,8 @@ export interface Asked {
   readonly name: string;
   /** 1 to 2^32 - 1. */
   readonly count: number;
+  /** Iterations before it is measured; half as many as are measured where that is absent. 1 to 2^32 - 1. */
+  readonly warmUp?: number | undefined;
 }
 
 /** Places in build/guest-images/bench.img, as guest-images/bench/image.S has them. */
@@ -18,7 +20,7 @@ const COMMAND_LINE_BYTES = 3072;
 
 /** The guest's command line. `bits` 32: its 32-bit build, on a processor that has 64-bit mode too. */
 export function benchCommandLine(asked: readonly Asked[], { bits }: { readonly bits?: 32 | undefined } = {}): string {
-  const words = asked.map(({ name, count }) => `${name}=${count}`);
+  const words = asked.map(({ name, count, warmUp }) => `${name}=${count}${warmUp === undefined ? '' : `/${warmUp}`}`);
   return [...(bits === undefined ? [] : [`bits=${bits}`]), ...words].join(' ');
 }
 

@@ -57,6 +57,8 @@ const LEAST_CALIBRATION_NS = 1e6;
 const GROWTH = 4;
 const NO_FASTER = 0.8;
 const MOST_GROWN = 15;
+/** A warm-up of `Engine.warmUpExits` takes no longer than this, by what an iteration took before it. */
+const MOST_WARM_UP_NS = 2e9;
 const LAUNCH_TIMEOUT_MS = 30_000;
 /** No launch has less, however little is left: on a busy machine a shorter one would fail for that alone. */
 const LEAST_LAUNCH_MS = 10_000;
@@ -139,7 +141,30 @@ async function calibrate(column: Column, options: TimedOptions, until: number): 
     if (column.first.has(name)) column.counts.set(name, count);
     else column.refuse(name, 'over budget', 'the time was over before it came to it');
   }
+  await calibrateWarm(column, options, until);
 }
+
+/** Once more, after a whole warm-up, those that need it: their counts are then too low, from when they were cold. */
+async function calibrateWarm(column: Column, options: TimedOptions, until: number): Promise<void> {
+  const { warmUpExits } = column.engine;
+  if (warmUpExits === undefined) return;
+  for (const { name, reachesMonitor } of column.workloads) {
+    const coldNs = column.first.get(name)?.hostNs;
+    if (!reachesMonitor || coldNs === undefined) continue;
+    column.warmUps.set(name, Math.max(1, Math.min(warmUpExits, Math.floor(MOST_WARM_UP_NS / coldNs))));
+  }
+  const asked = column.asked.filter(({ warmUp }) => warmUp !== undefined);
+  const leftMs = (until - options.now()) / NS_PER_MS;
+  if (asked.length === 0 || leftMs <= 0) return;
+  for (const { name, sample } of takeTurns(column, await launch(column, asked, options, leftMs))) {
+    if (sample === undefined || sample.hostNs <= 0) continue;
+    column.first.set(name, sample);
+    column.counts.set(name, countFor(options.roundNs, sample.hostNs));
+  }
+}
+
+const countFor = (roundNs: number, iterationNs: number): number =>
+  Math.min(Math.max(1, Math.round(roundNs / iterationNs)), MOST_COUNT);
 
 /** Sets a workload's count where that is known now; else gives the one to try. */
 function nextCount(column: Column, { name, count, sample }: Turn, { roundNs }: TimedOptions): Asked[] {
@@ -151,7 +176,7 @@ function nextCount(column: Column, { name, count, sample }: Turn, { roundNs }: T
     return [];
   }
   const tookNs = sample.hostNs * count;
-  const wanted = Math.min(Math.max(1, Math.round((count * roundNs) / Math.max(tookNs, 1))), MOST_COUNT);
+  const wanted = countFor(roundNs, Math.max(tookNs, 1) / count);
   if (tookNs < LEAST_CALIBRATION_NS && count < wanted) return [{ name, count: Math.min(wanted, count * 100) }];
   const isWarm = before !== undefined && sample.hostNs > before.hostNs * NO_FASTER;
   const more = Math.min(Math.max(wanted, count * GROWTH), MOST_COUNT);

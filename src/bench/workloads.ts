@@ -15,6 +15,8 @@ export interface Workload {
   readonly firstCount: number;
   /** Each iteration uses up something of the guest's: it is run `firstCount` times, and never more or less often. */
   readonly isCountFixed?: true;
+  /** Each iteration is an exit that `vmlaunch` itself handles. */
+  readonly reachesMonitor: boolean;
   /**
    * What the guest must print for so many iterations, as an unsigned number of 32 bits. Takes up to some nanoseconds an
    * iteration; `cpu.memory-stream` a microsecond.
@@ -177,6 +179,8 @@ const EXITS: readonly Row[] = [
   ['ioeventfd', 'OUT to a port whose writes the host may take as events', 100, numbers],
 ];
 
+const REACH_MONITOR: ReadonlySet<string> = new Set(['out', 'in', 'string-out', 'mmio-read', 'mmio-write']);
+
 const PROCESSOR: readonly Row[] = [
   ['integer', 'multiplication, shifts and division, each step on the one before', 20_000, integer],
   ['branchy', 'branches that cannot be foretold', 20_000, branchy],
@@ -242,6 +246,7 @@ const workloadsOf = (kind: Workload['kind'], prefix: string, rows: readonly Row[
     kind,
     shows,
     firstCount,
+    reachesMonitor: kind === 'exits' && REACH_MONITOR.has(name),
     checksum: remembered(checksum),
   }));
 

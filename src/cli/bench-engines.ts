@@ -96,6 +96,9 @@ const KVM_PORTS = [
   { port: 0x5c8, size: 1, how: 'ioeventfd' },
 ] as const satisfies readonly KvmPort[];
 
+/** V8 has compiled the vCPU's loop by then, for a workload whose exits are of a new kind once more. */
+const WARM_UP_EXITS = 10_000;
+
 /** The workloads run in a machine of this process; a boot is that of the command. */
 function kvmEngine(linux: BenchLinux): Engine {
   const machine = new MachineEngine(`vmlaunch ${version()}`, (start) => ({
@@ -109,6 +112,7 @@ function kvmEngine(linux: BenchLinux): Engine {
   return {
     name: machine.name,
     beyond: beyondLocalKvm(),
+    warmUpExits: WARM_UP_EXITS,
     probe,
     refusalOf: refuses,
     launch: (start, signal) => (start.guest === 'bench' ? machine : command).launch(start, signal),

@@ -19,8 +19,8 @@ export interface FakeOptions {
   /** Of an iteration, by workload. */
   readonly ns: Readonly<Record<string, number>>;
   readonly startNs?: number;
-  /** Fewer iterations than this take so many times as long. */
-  readonly cold?: { readonly below: number; readonly factor: number };
+  /** Fewer iterations than this take so many times as long; with `warmUp` its iterations count too. */
+  readonly cold?: { readonly below: number; readonly factor: number; readonly warmUp?: boolean };
   /** What it prints in place of a workload's result; it ends there with a failure where that is undefined. */
   readonly instead?: (name: string, launches: number) => string | 'crash' | 'hang' | undefined;
   readonly missing?: string;
@@ -78,12 +78,14 @@ export class FakeEngine implements Engine {
     print('\nboot\n');
     print('bench 1 FakeCpu bits=64');
     for (const word of start.guest === 'hello' ? [] : start.commandLine.split(' ')) {
-      const [name = '', count = ''] = word.split('=');
+      const [name = '', numbers = ''] = word.split('=');
+      const [count = '', warmUp = '0'] = numbers.split('/');
       const other = instead?.(name, this.launches);
       if (other === 'crash') return done('ended with status 139');
       print(`begin ${name} ${count}`);
       if (other === 'hang') return hang();
-      const slower = cold !== undefined && Number(count) < cold.below ? cold.factor : 1;
+      const ran = Number(count) + (cold?.warmUp ? Number(warmUp) : 0);
+      const slower = cold !== undefined && ran < cold.below ? cold.factor : 1;
       const took = (ns[name] ?? 1) * Number(count) * slower;
       this.time.ns += took;
       if (other === undefined) {

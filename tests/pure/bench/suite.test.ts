@@ -97,6 +97,17 @@ describe('the suite', () => {
     expect(engines[0]?.cells['cpu.integer']).toMatchObject({ outcome: 'measured', ns: 50 });
   });
 
+  it('warms an engine up by as many exits as it needs, within two seconds, and counts by what it takes then', async () => {
+    const time = new FakeTime();
+    const ns = { 'exits.out': 50e3, 'exits.string-out': 2e6, 'exits.cpuid': 30e3 };
+    const cold = { below: 3000, factor: 5, warmUp: true };
+    const engine = Object.assign(new FakeEngine('compiles', time, { ns, cold }), { warmUpExits: 5000 });
+    const workloads = Object.keys(ns).map(workload);
+    const { engines } = await suite(time, [engine], { workloads, roundNs: 20e6, budgetS: 1000 });
+    expect(engine.commandLines.at(-1)).toBe('exits.out=400/5000 exits.string-out=2/200 exits.cpuid=133');
+    expect(engines[0]?.cells['exits.out']).toMatchObject({ outcome: 'measured', ns: 50e3 });
+  });
+
   it('says why an engine is missing, in each of its cells', async () => {
     const time = new FakeTime();
     const { engines } = await suite(time, [new FakeEngine('qemu-kvm', time, { ns: NS, missing: 'no /dev/kvm' })]);
