@@ -57,6 +57,8 @@ const LEAST_CALIBRATION_NS = 1e6;
 const GROWTH = 4;
 const NO_FASTER = 0.8;
 const MOST_GROWN = 15;
+/** A round that could have so many times its iterations gets them from then on. */
+const TOO_SHORT = 1.3;
 /** A warm-up of `Engine.warmUpExits` takes no longer than this, by what an iteration took before it. */
 const MOST_WARM_UP_NS = 2e9;
 const LAUNCH_TIMEOUT_MS = 30_000;
@@ -187,11 +189,15 @@ function nextCount(column: Column, { name, count, sample }: Turn, { roundNs }: T
   return [];
 }
 
-async function runRound(column: Column, options: SuiteOptions): Promise<void> {
+async function runRound(column: Column, options: TimedOptions): Promise<void> {
   const measured = await launch(column, column.asked, options, (column.launchNs * HANGS_FROM) / NS_PER_MS);
-  for (const { name, sample } of takeTurns(column, measured)) {
+  for (const { name, count, sample } of takeTurns(column, measured)) {
     // Where both ends came in one piece the host has no time of it.
-    if (sample !== undefined && sample.hostNs > 0) column.add(name, sample);
+    if (sample === undefined || sample.hostNs <= 0) continue;
+    column.add(name, sample);
+    // It was calibrated by a launch that something held up.
+    const wanted = countFor(options.roundNs, sample.hostNs);
+    if (wanted > count * TOO_SHORT && !column.hasFixedCount(name)) column.counts.set(name, wanted);
   }
 }
 

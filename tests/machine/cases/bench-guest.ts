@@ -106,6 +106,18 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'a workload is warmed up as often as is asked, else half as often as it is measured',
+    async run(context) {
+      const exitsWith = async (warmUp: number | undefined) => {
+        const { results, ioExits } = await run(context, [{ name: 'exits.out', count: COUNT, warmUp }]);
+        assert.equal(results[0]?.outcome, 'ran');
+        return ioExits;
+      };
+      const [asked, half] = [await exitsWith(WRITES), await exitsWith(undefined)];
+      assert.ok(asked > WRITES + COUNT && half <= PRINTED, `${asked} and ${half} exits`);
+    },
+  },
+  {
     name: 'a write to a port of KVM makes no exit to the machine, but for one that fills the ring',
     async run(context) {
       // What it prints makes an exit a byte, or is written down as well.

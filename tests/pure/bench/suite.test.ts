@@ -108,6 +108,19 @@ describe('the suite', () => {
     expect(engines[0]?.cells['exits.out']).toMatchObject({ outcome: 'measured', ns: 50e3 });
   });
 
+  it('gives a workload more iterations where its calibration was held up', async () => {
+    const time = new FakeTime();
+    const ns = { 'cpu.integer': 1000 };
+    const engine = new FakeEngine('fast', time, { ns });
+    const launch = engine.launch.bind(engine);
+    engine.launch = (start, signal) => {
+      ns['cpu.integer'] = engine.launches === 0 ? 4000 : 1000;
+      return launch(start, signal);
+    };
+    await suite(time, [engine], { workloads: [workload('cpu.integer')], roundNs: 20e6 });
+    expect(engine.commandLines).toEqual([20000, 5000, 20000, 20000].map((count) => `cpu.integer=${count}`));
+  });
+
   it('says why an engine is missing, in each of its cells', async () => {
     const time = new FakeTime();
     const { engines } = await suite(time, [new FakeEngine('qemu-kvm', time, { ns: NS, missing: 'no /dev/kvm' })]);
