@@ -5,8 +5,9 @@
  *   NAME COUNT CHECKSUM TICKS    the workload has ended before its first byte; ticks of the TSC
  *   NAME unsupported WHY         in place of that where it failed, or of both
  * Before the last byte of `begin` it has run half as often, or as often as NAME=COUNT/WARMUP asks: an emulator that
- * compiles what runs often has done so then, and what comes in that time is of no meaning. So that byte, as the next line's first, comes after a silence, but where
- * the workload prints: a console that collects its output where much comes passes both on at once.
+ * compiles what runs often has done so then, and what comes in that time is of no meaning. So that byte, as the next
+ * line's first, comes after a silence, but where the workload prints: a console that collects its output where much
+ * comes passes both on at once.
  *   end                          after all
  * So a host can take its own time by when these bytes come, beside the guest's ticks.
  */

@@ -93,7 +93,7 @@ export class LongBoots {
   end(): void {
     for (const [column, boot] of this.#rows) {
       if (!column.boots.includes(boot) || column.samplesOf(boot.name).length > 0) continue;
-      const why = this.#expected(column, boot)?.words ?? this.#endless.get(boot);
+      const why = this.#expected(column, boot)?.words ?? this.#endless.get(boot) ?? roughly(column, boot);
       if (why !== undefined) column.refuse(boot.name, 'over budget', why);
     }
   }
@@ -130,6 +130,13 @@ export class LongBoots {
     }
     return undefined;
   }
+}
+
+/** What it would take, by a workload alone. */
+function roughly(column: Column, { like }: Boot): string | undefined {
+  const iterationNs = like && column.nsOf(like.workload);
+  if (like === undefined || iterationNs === undefined) return undefined;
+  return `about ${secondsText(iterationNs * like.iterations)}, told from ${like.workload} alone`;
 }
 
 /** How many times as long as the other's this engine's processor workloads take; undefined where none was run by both. */

@@ -55,6 +55,12 @@ describe('boots', () => {
     });
   });
 
+  it('that are long are told from a workload where none was tried', async () => {
+    const cellOf = await suite({ slow: { slow: 100, startNs: 2 * SECOND, linux: SECOND } }, { budgetS: 1 });
+    const why = 'about 250 s, told from cpu.integer alone';
+    expect(cellOf('slow', 'linux')).toEqual({ outcome: 'over budget', why });
+  });
+
   it('that nobody comes to the end of are tried by the fastest alone', async () => {
     const cellOf = await suite({ slow: { slow: 100 }, fast: { slow: 2 } }, { budgetS: 1 });
     const [fast, slow] = [cellOf('fast', 'linux'), cellOf('slow', 'linux')];
