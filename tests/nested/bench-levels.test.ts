@@ -97,7 +97,8 @@ it('[qemu] vmlaunch bench levels leaves nothing behind when it is stopped', asyn
   const { status, stderr } = await command.ended();
   expect([status, stderr]).toEqual([130, expect.stringContaining('stopped by SIGINT')]);
   // One whose parent has ended first goes when init has been told.
-  await expect.poll(() => engines.filter((pid) => existsSync(`/proc/${pid}`))).toEqual([]);
+  const isThere = (pid: number): boolean => existsSync(`/proc/${pid}`);
+  await expect.poll(() => engines.filter(isThere), { timeout: 30_000 }).toEqual([]);
   expect([readFileSync('/proc/self/mounts', 'utf8'), ...readdirSync('/dev/shm')]).toEqual(before);
 });
 
