@@ -85,20 +85,26 @@ export class Bus {
     const { last } = this;
     const offset = address - last.start;
     if (offset >= 0 && offset + size <= last.size && size <= last.width) return last.registers.read(offset, size) >>> 0;
-    return this.#find(address, size) ? this.read(address, size) : this.#readInParts(address, size);
+    const claim = this.#claimFrom(address);
+    return this.#remember(claim, address, size) ? this.read(address, size) : this.#readInParts(claim, address, size);
   }
 
   /** @param size 1, 2 or 4 bytes */
   write(address: number, value: number, size: number): void {
     const { last } = this;
     const offset = address - last.start;
-    if (offset >= 0 && offset + size <= last.size && size <= last.width) last.registers.write(offset, value, size);
-    else if (this.#find(address, size)) this.write(address, value, size);
-    else this.#writeInParts(address, value, size);
+    if (offset >= 0 && offset + size <= last.size && size <= last.width) {
+      last.registers.write(offset, value, size);
+      return;
+    }
+    const claim = this.#claimFrom(address);
+    if (this.#remember(claim, address, size)) this.write(address, value, size);
+    else this.#writeInParts(claim, address, value, size);
   }
 
-  #readInParts(address: number, size: number): number {
-    if (!this.#isClaimed(address, size)) {
+  /** @param claim what `#claimFrom` found */
+  #readInParts(claim: Claim | undefined, address: number, size: number): number {
+    if (claim === undefined || claim.start >= address + size) {
       this.#counter.unclaimed(address, size);
       return ALL_ONES >>> (32 - size * 8);
     }
@@ -107,8 +113,8 @@ export class Bus {
     return (low | (this.read(address + half, half) << (half * 8))) >>> 0;
   }
 
-  #writeInParts(address: number, value: number, size: number): void {
-    if (!this.#isClaimed(address, size)) return this.#counter.unclaimed(address, size);
+  #writeInParts(claim: Claim | undefined, address: number, value: number, size: number): void {
+    if (claim === undefined || claim.start >= address + size) return this.#counter.unclaimed(address, size);
     const half = size >> 1;
     const bits = half * 8;
     this.write(address, value & ((1 << bits) - 1), half);
@@ -148,14 +154,8 @@ export class Bus {
     return this.#claims[low];
   }
 
-  #isClaimed(address: number, size: number): boolean {
-    const claim = this.#claimFrom(address);
-    return claim !== undefined && claim.start < address + size;
-  }
-
-  /** Makes the claim that takes such an access whole the last one; returns whether there is one. */
-  #find(address: number, size: number): boolean {
-    const claim = this.#claimFrom(address);
+  /** Makes the claim the last one, if it takes such an access whole; returns whether it does. */
+  #remember(claim: Claim | undefined, address: number, size: number): boolean {
     if (claim === undefined || address < claim.start || size > claim.width || address + size > claim.end) return false;
     this.last = claim;
     return true;

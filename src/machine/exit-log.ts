@@ -3,14 +3,7 @@
  * entry by the number of the exit in its round, so it keeps no position: rounds are a multiple of the ring's size.
  */
 import { KVM_EXIT_IO_OUT } from '../kvm/abi/exits.js';
-import {
-  IO_WORD,
-  MMIO_ADDRESS_WORD,
-  MMIO_DATA_WORD,
-  MMIO_IS_WRITE_WORD,
-  MMIO_LENGTH_WORD,
-  type RunPage,
-} from '../kvm/exit.js';
+import { IO_WORD, MMIO_ADDRESS_WORD, MMIO_DATA_WORD, type RunPage } from '../kvm/exit.js';
 import { exitLabel } from '../kvm/exit-words.js';
 
 export const LOGGED_EXITS = 16;
@@ -47,10 +40,14 @@ export function logPortIo(log: Uint32Array, entry: number, page: RunPage): void 
   if (count !== 1) log[entry + COUNT] = count;
 }
 
-/** MMIO, carried out. @param words kvm_run's */
-export function logMemoryIo(log: Uint32Array, entry: number, words: Uint32Array): void {
-  const length = words[MMIO_LENGTH_WORD] ?? 0;
-  const isWrite = ((words[MMIO_IS_WRITE_WORD] ?? 0) & 0xff) !== 0;
+/** MMIO of `length` bytes, carried out. @param words kvm_run's */
+export function logMemoryIo(
+  log: Uint32Array,
+  entry: number,
+  words: Uint32Array,
+  length: number,
+  isWrite: boolean,
+): void {
   log[entry + WHAT] = (isWrite ? MMIO_WRITE : MMIO_READ) | (length << 8);
   log[entry + DATA_LOW] = lowBytes(words[MMIO_DATA_WORD] ?? 0, length);
   log[entry + DATA_HIGH] = lowBytes(words[MMIO_DATA_WORD + 1] ?? 0, length - 4);

@@ -120,8 +120,7 @@ function goOnAfter(context: LoopContext, result: number): boolean {
 /** Returns whether to go on. */
 function otherThanPortIo(context: LoopContext, reason: number, entry: number): boolean {
   if (reason === KVM_EXIT_MMIO) {
-    memoryIo(context.page, context.mmio);
-    logMemoryIo(context.log, entry, context.page.words);
+    memoryIo(context, entry);
     return true;
   }
   logOther(context.log, entry, reason);
@@ -139,7 +138,8 @@ export function portIo(page: RunPage, pio: Bus): void {
 }
 
 /** MMIO of 1 to 8 bytes: of 1, 2 and 4 the bus is asked once. */
-export function memoryIo({ words, bytes, mmioDataOffset }: RunPage, mmio: Bus): void {
+function memoryIo({ page, mmio, log }: LoopContext, entry: number): void {
+  const { words, bytes, mmioDataOffset } = page;
   const address = (words[MMIO_ADDRESS_WORD + 1] ?? 0) * 0x100000000 + (words[MMIO_ADDRESS_WORD] ?? 0);
   const length = words[MMIO_LENGTH_WORD] ?? 0;
   const isWrite = ((words[MMIO_IS_WRITE_WORD] ?? 0) & 0xff) !== 0;
@@ -148,6 +148,7 @@ export function memoryIo({ words, bytes, mmioDataOffset }: RunPage, mmio: Bus): 
     else words[MMIO_DATA_WORD] = mmio.read(address, length);
   } else if (isWrite) mmio.writeBytes(address, bytes, mmioDataOffset, length);
   else mmio.readBytes(address, bytes, mmioDataOffset, length);
+  logMemoryIo(log, entry, words, length, isWrite);
 }
 
 /** The access of the last exit is complete only at the next KVM_RUN, which does nothing else here. */

@@ -94,7 +94,7 @@ function stopped({
   const mmio = { physAddr: 0xfee00000n, data: Uint8Array.of(1, 2, 3, 4, 0, 0, 0, 0), len: 4, isWrite: 1 };
   encode(kvmRun, { exitReason: KVM_EXIT_SHUTDOWN, exit: { mmio } } as PartialValue<typeof kvmRun>, page.bytes);
   const control = new ControlBlock(ControlBlock.makeBuffer());
-  logMemoryIo(control.exitLog, 0, page.words);
+  logMemoryIo(control.exitLog, 0, page.words, mmio.len, true);
   logOther(control.exitLog, 1, KVM_EXIT_SHUTDOWN);
   logEnd(control.exitLog, 1);
   const buffer = new SharedArrayBuffer(0x10000);
