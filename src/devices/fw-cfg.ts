@@ -127,12 +127,12 @@ export class FwCfg {
     this.state.offset = 0;
   }
 
-  get #item(): Uint8Array {
+  #item(): Uint8Array {
     return this.#items.get(this.state.selector) ?? NOTHING;
   }
 
   #nextByte(): number {
-    const byte = this.#item[this.state.offset];
+    const byte = this.#item()[this.state.offset];
     if (byte === undefined) return 0;
     this.state.offset++;
     return byte;
@@ -163,7 +163,7 @@ export class FwCfg {
   /** The item's next bytes, `length` at most. */
   #take(length: number): Uint8Array {
     const { offset } = this.state;
-    const part = this.#item.subarray(offset, offset + length);
+    const part = this.#item().subarray(offset, offset + length);
     this.state.offset += part.length;
     return part;
   }

@@ -120,7 +120,7 @@ export class I8042 {
   };
   /** Port 0x64. */
   readonly commandPort: Registers = {
-    read: () => this.#status,
+    read: () => this.#status(),
     write: (_offset, value) => this.#writeCommand(value & 0xff),
   };
 
@@ -143,22 +143,22 @@ export class I8042 {
     return true;
   }
 
-  get #keyboardEnabled(): boolean {
+  #keyboardEnabled(): boolean {
     return (this.state.config & CONFIG_DISABLE_KEYBOARD) === 0;
   }
 
-  get #keyboardWaits(): boolean {
-    return this.state.queueLength > 0 && this.#keyboardEnabled;
+  #keyboardWaits(): boolean {
+    return this.state.queueLength > 0 && this.#keyboardEnabled();
   }
 
-  get #translated(): boolean {
+  #translated(): boolean {
     return (this.state.config & CONFIG_TRANSLATE) !== 0;
   }
 
-  get #status(): number {
+  #status(): number {
     const { config, lastWasCommand, replyStatus } = this.state;
     let status = STATUS_NOT_INHIBITED | replyStatus;
-    if (this.#keyboardWaits) status |= STATUS_OUTPUT_FULL;
+    if (this.#keyboardWaits()) status |= STATUS_OUTPUT_FULL;
     if ((config & CONFIG_SYSTEM_FLAG) !== 0) status |= STATUS_SYSTEM_FLAG;
     if (lastWasCommand !== 0) status |= STATUS_COMMAND;
     return status;
@@ -169,7 +169,7 @@ export class I8042 {
     if (state.replyStatus !== 0) {
       state.replyStatus = 0;
       state.lastData = state.reply;
-    } else if (this.#keyboardWaits) {
+    } else if (this.#keyboardWaits()) {
       state.lastData = state.queue[state.queueStart % QUEUE_BYTES] ?? 0;
       state.queueStart = (state.queueStart + 1) % QUEUE_BYTES;
       state.queueLength--;
@@ -215,7 +215,7 @@ export class I8042 {
         this.#answer(INPUT_NOT_INHIBITED);
         break;
       case READ_OUTPUT_PORT:
-        this.#answer(OUTPUT_NOT_RESET | OUTPUT_A20 | (this.#keyboardWaits ? OUTPUT_KEYBOARD_FULL : 0));
+        this.#answer(OUTPUT_NOT_RESET | OUTPUT_A20 | (this.#keyboardWaits() ? OUTPUT_KEYBOARD_FULL : 0));
         break;
       case WRITE_CONFIG:
       case WRITE_OUTPUT_PORT:
@@ -291,7 +291,7 @@ export class I8042 {
       case READ_ID:
         this.#send(ACK);
         this.#send(ID_FIRST);
-        this.#send(this.#translated ? ID_SECOND_TRANSLATED : ID_SECOND);
+        this.#send(this.#translated() ? ID_SECOND_TRANSLATED : ID_SECOND);
         break;
       case ENABLE:
         this.#restartKeyboard({ scanning: 1, scanCodeSet: state.scanCodeSet });
@@ -319,7 +319,7 @@ export class I8042 {
     this.#send(ACK);
     if (command !== SCAN_CODE_SET) return;
     if (value === 0) {
-      this.#send((this.#translated ? SET_TRANSLATED[state.scanCodeSet] : state.scanCodeSet) ?? 0);
+      this.#send((this.#translated() ? SET_TRANSLATED[state.scanCodeSet] : state.scanCodeSet) ?? 0);
     } else if (value < SET_TRANSLATED.length) {
       state.scanCodeSet = value;
     }
@@ -346,7 +346,7 @@ export class I8042 {
 
   #updateInterrupt(): void {
     const { config, replyStatus } = this.state;
-    const full = replyStatus !== 0 || this.#keyboardWaits;
+    const full = replyStatus !== 0 || this.#keyboardWaits();
     this.irq.set(full && (config & CONFIG_KEYBOARD_INTERRUPT) !== 0);
   }
 }

@@ -40,10 +40,10 @@ export class PciHost {
   readonly data: Registers = {
     read: (offset, size) => {
       const ones = size >= DOUBLE_WORD ? ALL_ONES : (1 << (8 * size)) - 1;
-      return this.#selected?.read((this.state.address & REGISTER_MASK) + offset, size) ?? ones;
+      return this.#selected()?.read((this.state.address & REGISTER_MASK) + offset, size) ?? ones;
     },
     write: (offset, value, size) => {
-      this.#selected?.write((this.state.address & REGISTER_MASK) + offset, value, size);
+      this.#selected()?.write((this.state.address & REGISTER_MASK) + offset, value, size);
     },
   };
 
@@ -57,7 +57,7 @@ export class PciHost {
     private readonly narrow: Registers,
   ) {}
 
-  get #selected(): ConfigSpace | undefined {
+  #selected(): ConfigSpace | undefined {
     const { address } = this.state;
     if ((address & ENABLE) === 0) return undefined;
     return this.functions.get((address >>> BUS_AND_FUNCTION_SHIFT) & BUS_AND_FUNCTION_MASK);

@@ -170,13 +170,13 @@ export class Rtc implements Registers, Timed {
   #readRegister(index: number): number {
     switch (index) {
       case REGISTER_A:
-        return this.#at(REGISTER_A) | (this.#updateInProgress ? UPDATE_IN_PROGRESS : 0);
+        return this.#at(REGISTER_A) | (this.#updateInProgress() ? UPDATE_IN_PROGRESS : 0);
       case REGISTER_C:
         return this.#takeFlags();
       case REGISTER_D:
         return VALID_RAM_AND_TIME;
       default:
-        return isTime(index) && !this.#held ? this.#timeRegister(index, new Date(this.#timeMs)) : this.#at(index);
+        return isTime(index) && !this.#held() ? this.#timeRegister(index, new Date(this.#timeMs())) : this.#at(index);
     }
   }
 
@@ -192,23 +192,23 @@ export class Rtc implements Registers, Timed {
     if (index === REGISTER_A) this.#control(REGISTER_A, value & ~UPDATE_IN_PROGRESS, FIRST_UPDATE_MS);
     // SET clears UIE (data sheet, "Register B").
     else if (index === REGISTER_B)
-      this.#control(REGISTER_B, value & SET ? value & ~UPDATE_ENDED_ENABLE : value, this.#timeMs % SECOND_MS);
-    else if (isTime(index) && !this.#held) this.#setOne(index, value);
+      this.#control(REGISTER_B, value & SET ? value & ~UPDATE_ENDED_ENABLE : value, this.#timeMs() % SECOND_MS);
+    else if (isTime(index) && !this.#held()) this.#setOne(index, value);
     else cmos[index] = value;
     this.#updateInterrupt();
   }
 
   /** Whether the time stands still: the guest sets it (SET), or holds the divider in reset. */
-  get #held(): boolean {
+  #held(): boolean {
     return (this.#at(REGISTER_B) & SET) !== 0 || (this.#at(REGISTER_A) & DIVIDER_RESET) === DIVIDER_RESET;
   }
 
-  get #timeMs(): number {
+  #timeMs(): number {
     return this.wiring.clock.wallMs() + this.state.offsetMs;
   }
 
-  get #updateInProgress(): boolean {
-    return !this.#held && this.#timeMs % SECOND_MS >= SECOND_MS - UPDATE_WINDOW_MS;
+  #updateInProgress(): boolean {
+    return !this.#held() && this.#timeMs() % SECOND_MS >= SECOND_MS - UPDATE_WINDOW_MS;
   }
 
   #at(index: number): number {
@@ -217,17 +217,17 @@ export class Rtc implements Registers, Timed {
 
   /** Writes register A or B; where that lets the time run again, it runs from the registers plus `fractionMs`. */
   #control(register: number, value: number, fractionMs: number): void {
-    const before = this.#held;
-    const periodBefore = this.#periodMs;
+    const before = this.#held();
+    const periodBefore = this.#periodMs();
     this.state.cmos[register] = value;
-    if (!before && this.#held) this.#freeze();
-    if (before && !this.#held) this.#release(fractionMs);
-    if (this.#periodMs !== periodBefore) this.state.flagsPeriod = this.#period;
+    if (!before && this.#held()) this.#freeze();
+    if (before && !this.#held()) this.#release(fractionMs);
+    if (this.#periodMs() !== periodBefore) this.state.flagsPeriod = this.#period();
   }
 
   /** Puts the time into its registers. */
   #freeze(): void {
-    const date = new Date(this.#timeMs);
+    const date = new Date(this.#timeMs());
     for (const index of TIME_REGISTERS) this.state.cmos[index] = this.#timeRegister(index, date);
   }
 
@@ -237,7 +237,7 @@ export class Rtc implements Registers, Timed {
   }
 
   #setOne(index: number, value: number): void {
-    const fraction = this.#timeMs % SECOND_MS;
+    const fraction = this.#timeMs() % SECOND_MS;
     this.#freeze();
     this.state.cmos[index] = value;
     this.#release(fraction);
@@ -256,26 +256,26 @@ export class Rtc implements Registers, Timed {
   /** Sets the flags of what came to pass since the last look. */
   #look(): void {
     const { state } = this;
-    const second = Math.floor(this.#timeMs / SECOND_MS);
+    const second = Math.floor(this.#timeMs() / SECOND_MS);
     if (state.flagsSecond === 0) this.#forgetMissed();
-    if (!this.#held && second !== state.flagsSecond) {
+    if (!this.#held() && second !== state.flagsSecond) {
       state.flags |= UPDATE_ENDED;
       // Where the host's clock was set back there is nothing between: this second alone counts.
       const since = Math.min(state.flagsSecond, second - 1);
-      if (nextAlarm(this.#alarm, since) <= second) state.flags |= ALARM;
+      if (nextAlarm(this.#alarm(), since) <= second) state.flags |= ALARM;
       state.flagsSecond = second;
     }
-    const period = this.#period;
+    const period = this.#period();
     if (period !== state.flagsPeriod) {
-      if (this.#periodMs !== Number.POSITIVE_INFINITY) state.flags |= PERIODIC;
+      if (this.#periodMs() !== Number.POSITIVE_INFINITY) state.flags |= PERIODIC;
       state.flagsPeriod = period;
     }
   }
 
   /** The time or the rate was changed: what the jump passes over did not happen. */
   #forgetMissed(): void {
-    this.state.flagsSecond = Math.floor(this.#timeMs / SECOND_MS);
-    this.state.flagsPeriod = this.#period;
+    this.state.flagsSecond = Math.floor(this.#timeMs() / SECOND_MS);
+    this.state.flagsPeriod = this.#period();
   }
 
   /** Drives the line, and sets the timer for what is next where that interrupts. */
@@ -287,14 +287,15 @@ export class Rtc implements Registers, Timed {
     irq.set(requested);
     let due = Number.POSITIVE_INFINITY;
     if (!requested) {
-      if ((enabled & PERIODIC) !== 0) due = (flagsPeriod + 1) * this.#periodMs;
-      if (!this.#held && (enabled & UPDATE_ENDED) !== 0) due = Math.min(due, (flagsSecond + 1) * SECOND_MS);
-      if (!this.#held && (enabled & ALARM) !== 0) due = Math.min(due, nextAlarm(this.#alarm, flagsSecond) * SECOND_MS);
+      if ((enabled & PERIODIC) !== 0) due = (flagsPeriod + 1) * this.#periodMs();
+      if (!this.#held() && (enabled & UPDATE_ENDED) !== 0) due = Math.min(due, (flagsSecond + 1) * SECOND_MS);
+      if (!this.#held() && (enabled & ALARM) !== 0)
+        due = Math.min(due, nextAlarm(this.#alarm(), flagsSecond) * SECOND_MS);
     }
     timer.set(due - offsetMs);
   }
 
-  get #alarm() {
+  #alarm() {
     const at = (index: number, decode: (raw: number) => number): number | undefined => {
       const raw = this.#at(index);
       return (raw & DONT_CARE) === DONT_CARE ? undefined : decode(raw);
@@ -307,7 +308,7 @@ export class Rtc implements Registers, Timed {
   }
 
   /** Between two periodic interrupts; Infinity: there are none. The divider's reset stops them, SET does not. */
-  get #periodMs(): number {
+  #periodMs(): number {
     const control = this.#at(REGISTER_A);
     const rate = control & RATE_SELECT;
     if (rate === 0 || (control & DIVIDER_RESET) === DIVIDER_RESET) return Number.POSITIVE_INFINITY;
@@ -315,9 +316,9 @@ export class Rtc implements Registers, Timed {
   }
 
   /** The number of the period that runs. */
-  get #period(): number {
-    const ms = this.#periodMs;
-    return ms === Number.POSITIVE_INFINITY ? 0 : Math.floor(this.#timeMs / ms);
+  #period(): number {
+    const ms = this.#periodMs();
+    return ms === Number.POSITIVE_INFINITY ? 0 : Math.floor(this.#timeMs() / ms);
   }
 
   #timeRegister(index: number, date: Date): number {

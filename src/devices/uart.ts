@@ -77,9 +77,9 @@ export class Uart implements Registers, TakesLateWrites {
     const { state } = this;
     switch (offset) {
       case RBR_THR:
-        return this.#divisorLatch ? state.divisorLow : this.#takeReceived();
+        return this.#divisorLatch() ? state.divisorLow : this.#takeReceived();
       case IER:
-        return this.#divisorLatch ? state.divisorHigh : state.ier;
+        return this.#divisorLatch() ? state.divisorHigh : state.ier;
       case IIR_FCR:
         return this.#identifyInterrupt();
       case LCR:
@@ -101,11 +101,11 @@ export class Uart implements Registers, TakesLateWrites {
     const { state } = this;
     switch (offset) {
       case RBR_THR:
-        if (this.#divisorLatch) state.divisorLow = value;
+        if (this.#divisorLatch()) state.divisorLow = value;
         else this.#transmit(value & 0xff);
         break;
       case IER:
-        if (this.#divisorLatch) state.divisorHigh = value;
+        if (this.#divisorLatch()) state.divisorHigh = value;
         else this.#enableInterrupts(value & IER_MASK);
         break;
       case IIR_FCR:
@@ -126,11 +126,11 @@ export class Uart implements Registers, TakesLateWrites {
   /** To THR, or to the divisor latch in its place: no other write may be late. */
   writeLate(_offset: number, values: Uint32Array, count: number): void {
     const { state } = this;
-    if (this.#divisorLatch) {
+    if (this.#divisorLatch()) {
       state.divisorLow = values[count - 1] ?? 0;
       return;
     }
-    if (this.#loopback) for (let i = 0; i < count; i++) this.#loopBack(values[i] ?? 0);
+    if (this.#inLoopback()) for (let i = 0; i < count; i++) this.#loopBack(values[i] ?? 0);
     else this.out.writeAll(values, count);
     state.flooded = 1;
     state.thrEmptyPending = 1;
@@ -154,41 +154,41 @@ export class Uart implements Registers, TakesLateWrites {
     this.#updateInterrupt();
   }
 
-  get #divisorLatch(): boolean {
+  #divisorLatch(): boolean {
     return (this.state.lcr & LCR_DLAB) !== 0;
   }
 
-  get #fifoEnabled(): boolean {
+  #fifoEnabled(): boolean {
     return (this.state.fcr & FCR_ENABLE) !== 0;
   }
 
-  get #loopback(): boolean {
+  #inLoopback(): boolean {
     return (this.state.mcr & MCR_LOOP) !== 0;
   }
 
   /** Whether the far end may send now. In loopback the serial input is disconnected (8.7). */
-  get #lineOpen(): boolean {
+  #lineOpen(): boolean {
     const { mcr, mcrWritten } = this.state;
-    return !this.#loopback && (mcrWritten === 0 || (mcr & MCR_RTS) !== 0);
+    return !this.#inLoopback() && (mcrWritten === 0 || (mcr & MCR_RTS) !== 0);
   }
 
   /** Whether the PC's gate is open: in loopback the modem outputs, OUT2 among them, are inactive (8.7). */
-  get #interruptGate(): boolean {
+  #interruptGate(): boolean {
     return (this.state.mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
   }
 
-  get #dataWaits(): boolean {
-    return this.state.fifoLength > 0 || (this.input.ready && this.#lineOpen);
+  #dataWaits(): boolean {
+    return this.state.fifoLength > 0 || (this.input.ready && this.#lineOpen());
   }
 
-  get #triggerLevel(): number {
-    return TRIGGER_LEVELS[this.#fifoEnabled ? this.state.fcr >> FCR_TRIGGER_SHIFT : 0] ?? 1;
+  #triggerLevel(): number {
+    return TRIGGER_LEVELS[this.#fifoEnabled() ? this.state.fcr >> FCR_TRIGGER_SHIFT : 0] ?? 1;
   }
 
   #fillFifo(): void {
     const { state, input } = this;
-    if ((state.ier & IER_RECEIVED_DATA) === 0 || !this.#interruptGate || !this.#lineOpen) return;
-    const room = this.#fifoEnabled ? FIFO_BYTES : 1;
+    if ((state.ier & IER_RECEIVED_DATA) === 0 || !this.#interruptGate() || !this.#lineOpen()) return;
+    const room = this.#fifoEnabled() ? FIFO_BYTES : 1;
     while (state.fifoLength < room) {
       const byte = input.next();
       if (byte < 0) return;
@@ -208,7 +208,7 @@ export class Uart implements Registers, TakesLateWrites {
     state.dataShown = 0;
     // A read ends the character time-out, and a holding register is empty for a moment: the line falls, so that an
     // edge-triggered interrupt controller sees the next byte's interrupt too.
-    if (state.fifoLength < this.#triggerLevel) this.irq.set(false);
+    if (state.fifoLength < this.#triggerLevel()) this.irq.set(false);
     this.receive();
     return byte;
   }
@@ -222,7 +222,7 @@ export class Uart implements Registers, TakesLateWrites {
   }
 
   #takeShown(): number {
-    if (this.state.dataShown === 0 || !this.#lineOpen) return 0;
+    if (this.state.dataShown === 0 || !this.#lineOpen()) return 0;
     return Math.max(this.input.next(), 0);
   }
 
@@ -237,7 +237,7 @@ export class Uart implements Registers, TakesLateWrites {
     // The write ends the THR-empty interrupt; it comes again at once, for the byte has gone by then. The line falls
     // between the two: a driver that never reads IIR gets its edge for each byte.
     if ((this.state.ier & IER_THR_EMPTY) !== 0) this.irq.set(false);
-    if (this.#loopback) this.#loopBack(byte);
+    if (this.#inLoopback()) this.#loopBack(byte);
     else this.out.write(byte);
     this.state.flooded = 0;
     this.state.thrEmptyPending = 1;
@@ -247,13 +247,13 @@ export class Uart implements Registers, TakesLateWrites {
   /** Nothing holds a driver back that sends to itself: this is where the receiver can overrun (8.3, bit 1). */
   #loopBack(byte: number): void {
     const { state } = this;
-    if (state.fifoLength < (this.#fifoEnabled ? FIFO_BYTES : 1)) {
+    if (state.fifoLength < (this.#fifoEnabled() ? FIFO_BYTES : 1)) {
       this.#append(byte);
       return;
     }
     state.lineErrors |= LSR_OVERRUN;
     // In a full FIFO the new byte is lost; a holding register is overwritten.
-    if (!this.#fifoEnabled) state.fifo[state.fifoStart % FIFO_BYTES] = byte;
+    if (!this.#fifoEnabled()) state.fifo[state.fifoStart % FIFO_BYTES] = byte;
   }
 
   #enableInterrupts(value: number): void {
@@ -298,11 +298,11 @@ export class Uart implements Registers, TakesLateWrites {
 
   #controlModem(value: number): void {
     const { state } = this;
-    const before = this.#modemLines;
+    const before = this.#modemLines();
     state.mcr = value;
     state.mcrWritten = 1;
     state.dataShown = 0;
-    const changed = before ^ this.#modemLines;
+    const changed = before ^ this.#modemLines();
     if ((changed & MSR_CTS) !== 0) state.modemDeltas |= MSR_DELTA_CTS;
     if ((changed & MSR_DSR) !== 0) state.modemDeltas |= MSR_DELTA_DSR;
     if ((changed & MSR_DCD) !== 0) state.modemDeltas |= MSR_DELTA_DCD;
@@ -311,7 +311,7 @@ export class Uart implements Registers, TakesLateWrites {
   }
 
   /** The four modem inputs; in loopback they are the four modem outputs (8.7, bit 4). */
-  get #modemLines(): number {
+  #modemLines(): number {
     const { mcr } = this.state;
     if ((mcr & MCR_LOOP) === 0) return MSR_FAR_END;
     let lines = 0;
@@ -329,14 +329,14 @@ export class Uart implements Registers, TakesLateWrites {
       state.modemDeltas = 0;
       this.#updateInterrupt();
     }
-    return this.#modemLines | deltas;
+    return this.#modemLines() | deltas;
   }
 
   #readLineStatus(): number {
     const { state } = this;
     const { lineErrors } = state;
     let status = LSR_THR_EMPTY | LSR_TRANSMITTER_EMPTY | lineErrors;
-    if (this.#dataWaits) {
+    if (this.#dataWaits()) {
       status |= LSR_DATA_READY;
       state.dataShown = 1;
     }
@@ -353,11 +353,11 @@ export class Uart implements Registers, TakesLateWrites {
     if (source === IIR_THR_EMPTY) {
       state.thrEmptyPending = 0;
       // What is left has less priority.
-      this.irq.set(this.#interruptGate && this.#modemStatusWaits);
+      this.irq.set(this.#interruptGate() && this.#modemStatusWaits());
     } else if (source === IIR_RECEIVED_DATA || source === IIR_CHARACTER_TIMEOUT) {
       state.dataShown = 1;
     }
-    return this.#fifoEnabled ? source | IIR_FIFOS_ENABLED : source;
+    return this.#fifoEnabled() ? source | IIR_FIFOS_ENABLED : source;
   }
 
   #interruptSource(): number {
@@ -365,20 +365,20 @@ export class Uart implements Registers, TakesLateWrites {
     // A field is read where it is needed: until V8 has optimized it, each is a call.
     const { ier } = state;
     if ((ier & IER_LINE_STATUS) !== 0 && state.lineErrors !== 0) return IIR_LINE_STATUS;
-    if ((ier & IER_RECEIVED_DATA) !== 0 && this.#dataWaits) {
+    if ((ier & IER_RECEIVED_DATA) !== 0 && this.#dataWaits()) {
       // On an endlessly fast line the four characters' time without a further byte is over at once.
-      const timeout = this.#fifoEnabled && state.fifoLength < this.#triggerLevel;
+      const timeout = this.#fifoEnabled() && state.fifoLength < this.#triggerLevel();
       return timeout ? IIR_CHARACTER_TIMEOUT : IIR_RECEIVED_DATA;
     }
     if ((ier & IER_THR_EMPTY) !== 0 && state.thrEmptyPending !== 0) return IIR_THR_EMPTY;
-    return this.#modemStatusWaits ? IIR_MODEM_STATUS : IIR_NONE;
+    return this.#modemStatusWaits() ? IIR_MODEM_STATUS : IIR_NONE;
   }
 
-  get #modemStatusWaits(): boolean {
+  #modemStatusWaits(): boolean {
     return (this.state.ier & IER_MODEM_STATUS) !== 0 && this.state.modemDeltas !== 0;
   }
 
   #updateInterrupt(): void {
-    this.irq.set(this.#interruptGate && this.#interruptSource() !== IIR_NONE);
+    this.irq.set(this.#interruptGate() && this.#interruptSource() !== IIR_NONE);
   }
 }

@@ -10,7 +10,12 @@ const INPUT_RING_BYTES = 0x1000;
  * the time that it has been coming: a prompt comes at once; a flood, whose every wake-up would cost more than the exit
  * that brought the byte where both threads share a processor, comes in large pieces.
  */
-const COLLECT_PART = 1 / 16;
+const COLLECT_PART = 1 / 4;
+/**
+ * That no more waits is no silence yet: where both threads share a processor the guest sends only as much between two
+ * looks as it was given time for, and would be given no more.
+ */
+const SILENCE_MS = 25;
 const COLLECT_LEAST_MS = 1;
 const COLLECT_MOST_MS = 100;
 
@@ -31,8 +36,9 @@ export class Console {
   #pending: { bytes: Uint8Array; done: () => void } | undefined;
   #reading = false;
   #isCollecting = false;
-  /** Since when output has been coming, in `performance.now`'s milliseconds; undefined in a silence. */
-  #comingSinceMs: number | undefined;
+  /** Since when output has been coming without a silence, and when it came last: in `performance.now`'s milliseconds. */
+  #comingSinceMs = Number.NEGATIVE_INFINITY;
+  #cameLastMs = Number.NEGATIVE_INFINITY;
   #finished = false;
 
   /**
@@ -105,8 +111,9 @@ export class Console {
       this.#drain();
     };
     const now = performance.now();
-    if (this.#comingSinceMs === undefined) {
+    if (now - this.#cameLastMs > SILENCE_MS) {
       this.#comingSinceMs = now;
+      this.#cameLastMs = now;
       setImmediate(collected);
       return;
     }
@@ -118,7 +125,6 @@ export class Console {
   #drain(): void {
     if (this.#finished || !this.#reading) return;
     if (this.#take()) return this.#collect();
-    this.#comingSinceMs = undefined;
     this.outputRing.askForWord();
     // What came between the two is not told.
     if (this.outputRing.length > 0) this.#collect();
@@ -128,6 +134,7 @@ export class Console {
   #take(): boolean {
     const chunk = this.outputRing.takeAll();
     if (chunk.length === 0) return false;
+    this.#cameLastMs = performance.now();
     this.#onChunk(chunk);
     this.#reading = this.output.push(chunk);
     return true;

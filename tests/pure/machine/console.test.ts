@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Console } from '../../../src/machine/console.js';
 
 let wakes = 0;
@@ -105,6 +105,32 @@ describe('output', () => {
     for (const byte of Buffer.from('panic')) line.outputRing.push(byte);
     line.flush();
     expect(Buffer.concat(chunks).toString()).toBe('panic');
+  });
+});
+
+describe('in the course of time output', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'setImmediate', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  /** The guest sends 16 bytes each so many milliseconds; returns how many were passed on together. */
+  async function trickle(everyMs: number, forMs: number): Promise<number[]> {
+    line.output.resume();
+    for (let ms = 0; ms < forMs; ms += everyMs) {
+      await send(pattern(16));
+      await vi.advanceTimersByTimeAsync(everyMs);
+    }
+    return chunks.map(({ length }) => length);
+  }
+
+  it('that comes after a silence is passed on at once', async () => {
+    expect(await trickle(30, 300)).toEqual(Array.from({ length: 10 }, () => 16));
+  });
+
+  it('that trickles is collected, also where each look for more finds none', async () => {
+    const sizes = await trickle(4, 2000);
+    expect(sizes[0]).toBe(16);
+    expect(sizes.length).toBeLessThan(50);
+    expect(Math.max(...sizes)).toBe((100 / 4) * 16);
   });
 });
 
