@@ -1,6 +1,6 @@
 /**
  * The last exits of a vCPU: a ring in shared memory that its loop writes and a post-mortem reads. The loop writes an
- * entry by the number of the exit in its round, so it keeps no position: rounds are a multiple of the ring's size.
+ * entry by the number of the exit in its round, so it keeps no position: a round has as many exits as the ring entries.
  */
 import { KVM_EXIT_IO_OUT } from '../kvm/abi/exits.js';
 import { IO_WORD, MMIO_ADDRESS_WORD, MMIO_DATA_WORD, type RunPage } from '../kvm/exit.js';

@@ -47,10 +47,12 @@ const DATA_OFFSET = IO_DATA_OFFSET_WORD;
 const ONE_BYTE_OUT = IO_ONE_BYTE_OUT;
 const ONE_BYTE_IN = IO_ONE_BYTE_IN;
 const REASON_IO = KVM_EXIT_IO;
-const LOG_INDEX = LOGGED_EXITS - 1;
 const DATA = LOG_DATA;
-/** A multiple of the log's size: its entries follow one another from round to round. */
-const EXITS_OF_A_ROUND = 4 * LOGGED_EXITS;
+/**
+ * The log's size: an exit's number in its round is its entry. And few: where V8 has compiled a round while one runs, it
+ * soon begins to compile the round once more, to replace the one that still runs.
+ */
+const EXITS_OF_A_ROUND = LOGGED_EXITS;
 
 /**
  * Makes the function that runs a vCPU until something ends it: the hot path. It allocates nothing and makes one addon
@@ -64,12 +66,11 @@ export function makeLoop(context: LoopContext): () => void {
   const { run, page, pio, counts, log } = context;
   const { words, bytes } = page;
   const round = (): boolean => {
-    for (let i = 0; i < EXITS_OF_A_ROUND; i++) {
+    for (let entry = 0; entry < EXITS_OF_A_ROUND; entry++) {
       const result = run();
-      if (result !== undefined && !goOnAfter(context, result)) return end(context, i - 1);
+      if (result !== undefined && !goOnAfter(context, result)) return end(context, entry - 1);
       const reason = words[REASON] ?? 0;
       counts[reason] = (counts[reason] ?? 0) + 1;
-      const entry = i & LOG_INDEX;
       if (reason === REASON_IO) {
         const io = words[IO] ?? 0;
         if ((io & 0xffff) === ONE_BYTE_OUT && words[COUNT] === 1) {
@@ -92,8 +93,8 @@ export function makeLoop(context: LoopContext): () => void {
           portIo(page, pio);
           logPortIo(log, entry, page);
         }
-      } else if (!otherThanPortIo(context, reason, entry)) return end(context, i);
-      if (context.attention === true && !context.attend()) return complete(context, i);
+      } else if (!otherThanPortIo(context, reason, entry)) return end(context, entry);
+      if (context.attention === true && !context.attend()) return complete(context, entry);
     }
     return true;
   };
