@@ -123,7 +123,7 @@ describe('in the course of time output', () => {
   }
 
   it('that comes after a silence is passed on at once', async () => {
-    expect(await trickle(30, 300)).toEqual(Array.from({ length: 10 }, () => 16));
+    expect(await trickle(10, 100)).toEqual(Array.from({ length: 10 }, () => 16));
   });
 
   it('that trickles is collected, also where each look for more finds none', async () => {
