@@ -104,7 +104,7 @@ export class Bus {
 
   /** @param claim what `#claimFrom` found */
   #readInParts(claim: Claim | undefined, address: number, size: number): number {
-    if (claim === undefined || claim.start >= address + size) {
+    if (!reaches(claim, address, size)) {
       this.#counter.unclaimed(address, size);
       return ALL_ONES >>> (32 - size * 8);
     }
@@ -114,7 +114,7 @@ export class Bus {
   }
 
   #writeInParts(claim: Claim | undefined, address: number, value: number, size: number): void {
-    if (claim === undefined || claim.start >= address + size) return this.#counter.unclaimed(address, size);
+    if (!reaches(claim, address, size)) return this.#counter.unclaimed(address, size);
     const half = size >> 1;
     const bits = half * 8;
     this.write(address, value & ((1 << bits) - 1), half);
@@ -165,6 +165,10 @@ export class Bus {
     return `${name} at ${this.name} 0x${start.toString(16)}-0x${(start + size - 1).toString(16)}`;
   }
 }
+
+/** Whether a claim that ends after the address, if there is one, has a byte of the access. */
+const reaches = (claim: Claim | undefined, address: number, size: number): boolean =>
+  claim !== undefined && claim.start < address + size;
 
 function stepOf(left: number): number {
   if (left >= 4) return 4;

@@ -37,7 +37,7 @@ export class Console {
   #pending: { bytes: Uint8Array; done: () => void } | undefined;
   #reading = false;
   #isCollecting = false;
-  /** Since when output has been coming without a silence, and when it came last: in `performance.now`'s milliseconds. */
+  /** Since when output has been coming without a silence, and when some was last taken: `performance.now`'s milliseconds. */
   #comingSinceMs = Number.NEGATIVE_INFINITY;
   #cameLastMs = Number.NEGATIVE_INFINITY;
   #finished = false;
@@ -114,7 +114,6 @@ export class Console {
     const now = performance.now();
     if (now - this.#cameLastMs > SILENCE_MS) {
       this.#comingSinceMs = now;
-      this.#cameLastMs = now;
       setImmediate(collected);
       return;
     }
